@@ -22,6 +22,9 @@ class Outbox:
     Messages to one stream stay in order and travel together in one entry.
     """
 
+    #: True while recovery feeds a core what it had already handled: nothing is published, so nothing is counted.
+    refeeding = False
+
     def __init__(self) -> None:
         self.messages: dict[str, list[Message]] = {}
         self.blocks: list[tuple[str, bytes, int]] = []
@@ -49,6 +52,21 @@ class Outbox:
     def empty(self) -> bool:
         """True if there is nothing to publish."""
         return not (self.messages or self.blocks or self.dead)
+
+
+class RefeedOutbox(Outbox):
+    """Takes what a core sends during recovery, which was all published before, and drops it."""
+
+    refeeding = True
+
+    def send(self, stream: str, message: Message) -> None:
+        """Drop."""
+
+    def send_block(self, stream: str, block: bytes, rows: int) -> None:
+        """Drop."""
+
+    def refuse(self, delivery: Delivery, payload: bytes, error: BadInput) -> None:
+        """Drop."""
 
 
 class Core(Protocol):

@@ -55,5 +55,5 @@ def configure_logging(
 
 
 def get_logger(name: str) -> Any:
-    """A logger that carries its module's name."""
-    return structlog.get_logger(logger=name)
+    """A logger whose events carry `name` as `module`."""
+    return structlog.get_logger(module=name)

@@ -1,28 +1,19 @@
 """Event rows: the one form market data has on the bus, in the archive and in every kernel."""
 
-import hashlib
 from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from app.core.errors import BadInput, SchemaMismatch
+from app.core.errors import BadInput
+from app.market.schema import FIELDS
+from app.market.schema import SCHEMA as SCHEMA
+from app.market.schema import check_schema as check_schema
 
 Rows = npt.NDArray[np.void]
 
-EVENT: Final = np.dtype(
-    [
-        ("ts_event", "<i8"),  # ns, when it was true at the venue
-        ("ts_recv", "<i8"),  # ns, when we could know it; never decreases along a stream
-        ("px", "<f8"),  # price in quote currency; the rate for FUNDING
-        ("qty", "<f8"),  # base quantity; 0 deletes a level; next funding time in s for FUNDING
-        ("instrument", "<u2"),  # id from config/symbols.yml; 0 on CLOCK rows, which concern all
-        ("kind", "u1"),
-        ("side", "i1"),  # +1 bid or buyer-initiated, -1 ask or seller-initiated, 0 none or both
-        ("flags", "<u4"),
-    ]
-)
+EVENT: Final = np.dtype(FIELDS)
 
 # Kinds. Values are on disk: never renumber.
 DEPTH_SET: Final = 1  # the quantity at a price is now qty (absolute, not a difference)
@@ -39,8 +30,6 @@ KINDS: Final = range(1, 9)
 LAST: Final = 1  # last row of a venue message: the book is consistent here
 SNAPSHOT: Final = 2  # part of a snapshot
 REPAIRED: Final = 4  # an importer or the collector changed it (clamped time, re-snapshot after a gap)
-
-SCHEMA: Final = hashlib.blake2b(repr(EVENT.descr).encode(), digest_size=8).hexdigest()
 
 
 def empty(n: int = 0) -> Rows:
@@ -65,15 +54,6 @@ def from_block(block: bytes) -> Rows:
             reason="malformed",
         )
     return np.frombuffer(block, EVENT)
-
-
-def check_schema(found: str, *, where: str) -> None:
-    """Raise `SchemaMismatch` unless `found` is the hash of the running row layout."""
-    if found != SCHEMA:
-        raise SchemaMismatch(
-            f"{where} was written under row schema {found!r}, this program reads {SCHEMA!r}; "
-            "re-import it with this version"
-        )
 
 
 def faults(rows: Rows) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from app.messages.base import Message
 
 ControlKind = Literal["HALT", "RESUME", "MODE_SWITCH", "CRIT", "PROMOTE", "ROLLBACK"]
@@ -13,7 +15,7 @@ class Control(Message, frozen=True, kw_only=True, tag="control"):
     kind: ControlKind
     source: str
     reason: str = ""
-    detail: dict[str, str] = {}
+    detail: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class DeadLetter(Message, frozen=True, kw_only=True, tag="dead"):

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from app.messages.base import Message
 
 OrderStatus = Literal["submitted", "accepted", "partially_filled", "filled", "cancelled", "rejected"]
@@ -86,7 +88,7 @@ class ClosedTrade(Message, frozen=True, kw_only=True, tag="trade"):
     score: float
     model_id: str = ""
     route: str = "paper"
-    markouts_bps: dict[str, float] = {}
+    markouts_bps: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class Equity(Message, frozen=True, kw_only=True, tag="equity"):

@@ -54,6 +54,25 @@ class Streams:
         """Key of the last snapshot of `service`'s core."""
         return f"snapshot:{service}:{{{self.shard}}}"
 
+    def forward_of(self, service: str) -> tuple[str, ...]:
+        """The streams `service` must not run ahead on: it waits while their slowest reader is far behind.
+
+        `exec:events` is none of them. It flows against the pipeline's direction, so waiting on it could close a
+        circle of services that each wait for the next; its volume is bounded by what the executor reads.
+        """
+        forward = {
+            "collector": (self.md,),
+            "signal_engine": (self.raw,),
+            "ai_scorer": (self.scored,),
+            "risk": (self.approved,),
+        }
+        return forward.get(service, ())
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Streams that may have no reader at all; they keep their newest entries only."""
+        return (self.dropped, self.control, self.dlq)
+
     def all(self) -> tuple[str, ...]:
         """Every stream, in pipeline order."""
         return (

@@ -1,0 +1,277 @@
+"""The service loop: read a batch, let the core handle it, hand everything over in one transaction.
+
+A hand-over is one MULTI: what the core sent, the acknowledgement of what it read, and now and then its snapshot. So a
+crash between any two steps repeats or loses nothing. It travels in the same write as the next blocking read: one
+round trip a batch, and whatever arrives during that round trip forms the next batch.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from app.bus import entries, recovery, upkeep
+from app.bus.metrics import LoopMetrics
+from app.bus.settings import BusSettings
+from app.bus.types import Core, CoreFactory, Delivery, Outbox
+from app.bus.wire import Moved, RedisRefused, Wire, pack
+from app.core.clock import NS_PER_MS, wall_ns
+from app.core.errors import BadInput, Retryable
+from app.core.logging import get_logger
+from app.core.process import Process
+from app.market.schema import ROW_BYTES
+from app.messages.streams import Streams
+
+log = get_logger(__name__)
+
+_MULTI = pack("MULTI")
+_EXEC = pack("EXEC")
+_FIRST_BACKOFF_S = 0.05
+_HOLD_POLL_S = 0.05
+
+
+class HandlerFailed(Exception):
+    """A core raised something it must not; its state is suspect, and the entry is set apart."""
+
+    def __init__(self, entry: tuple[str, str], cause: Exception) -> None:
+        super().__init__(f"{type(cause).__name__}: {cause}")
+        self.entry = entry
+
+
+async def run_service(process: Process, bus: BusSettings, shard: str, service: str, make_core: CoreFactory) -> None:
+    """Serve until `process.stop` is set, through any number of lost connections.
+
+    Raises:
+        Misconfigured: Redis refuses the credentials, or another process serves the same shard.
+    """
+    loop = ServiceLoop(bus, Streams(shard), service, make_core, LoopMetrics(process.registry, make_core().inputs))
+    await loop.run(process)
+
+
+class ServiceLoop:
+    """One service's loop over one shard."""
+
+    def __init__(
+        self, bus: BusSettings, streams: Streams, service: str, make_core: CoreFactory, metrics: LoopMetrics
+    ) -> None:
+        self._bus = bus
+        self._streams = streams
+        self._service = service
+        self._make_core = make_core
+        self._metrics = metrics
+        self._name = f"aviary:{service}:{streams.shard}"
+        self._wire = Wire(bus.redis_url.get_secret_value(), name=self._name, probe_key=streams.md)
+        self._poison: dict[tuple[str, str], str] = {}
+
+    async def run(self, process: Process) -> None:
+        """Hold sessions with Redis until told to stop."""
+        backoff = _FIRST_BACKOFF_S
+        while not process.stop.is_set():
+            began = time.monotonic()
+            try:
+                await self._session(process)
+            except HandlerFailed as failed:
+                self._metrics.retries.labels("handler_error").inc()
+                self._poison[failed.entry] = str(failed)
+                log.error("handler failed; entry set apart", stream=failed.entry[0], entry_id=failed.entry[1],
+                          error=str(failed), exc_info=failed.__cause__)  # fmt: skip
+            except (OSError, Retryable, RedisRefused, Moved) as error:
+                reason = "refused" if isinstance(error, RedisRefused) else "connection"
+                self._metrics.retries.labels(reason).inc()
+                backoff = _FIRST_BACKOFF_S if time.monotonic() - began > self._bus.reconnect_max_s else backoff
+                log.warning("session with Redis lost; beginning anew", error=str(error), after_s=round(backoff, 2))
+                await sleep_unless(process.stop, backoff)
+                backoff = min(2 * backoff, self._bus.reconnect_max_s)
+            finally:
+                self._wire.close()
+
+    async def _session(self, process: Process) -> None:
+        await self._wire.connect()
+        await recovery.claim_name(self._wire, self._name)
+        core = self._make_core()
+        await recovery.ensure_groups(self._wire, self._service, core.inputs)
+        positions, refed, had_state = await recovery.recover(self._wire, self._streams, self._service, core)
+        self._metrics.refed.inc(refed)
+        if not had_state:
+            self._metrics.resets.inc()
+        log.info("recovered", refed=refed, had_snapshot=had_state, positions=positions)
+        session = _Session(self._bus, self._streams, self._service, self._wire, core, self._metrics, positions)
+        watchdog = asyncio.create_task(session.watch())
+        try:
+            await session.take_pending(self._poison)
+            process.ready()
+            await session.serve(process.stop)
+        finally:
+            watchdog.cancel()
+
+
+class _Session:
+    """A recovered core on a live connection."""
+
+    def __init__(
+        self,
+        bus: BusSettings,
+        streams: Streams,
+        service: str,
+        wire: Wire,
+        core: Core,
+        metrics: LoopMetrics,
+        positions: dict[str, str],
+    ) -> None:
+        self._bus = bus
+        self._streams = streams
+        self._service = service
+        self._wire = wire
+        self._core = core
+        self._metrics = metrics
+        self._positions = positions
+        self._out = Outbox()
+        self._acks: dict[str, list[str]] = {}
+        self._forward = streams.forward_of(service)
+        self._snapshot_due = time.monotonic() + bus.snapshot_every_s
+        self._snapshot_stale = False
+        self._upkeep_due = 0.0
+        self._waiting_since: float | None = None
+
+    async def take_pending(self, poison: dict[tuple[str, str], str]) -> None:
+        """Handle what was read but not acknowledged before."""
+        while True:
+            reply = await self._call(self._read_command(self._core.inputs, pending=True), 1)
+            batch = list(entries.parse(reply[-1]))
+            if not batch:
+                return
+            self._handle(batch, poison)
+            await self._commit(b"", 0)
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Handle live entries until told to stop, then save the core's state."""
+        reply = await self._call(self._next_read(), 1)
+        while True:
+            batch = list(entries.parse(reply[-1]))
+            if batch:
+                self._handle(batch, {})
+            if stop.is_set():
+                self._snapshot_due = 0.0
+                await self._commit(b"", 0)
+                return
+            if time.monotonic() >= self._upkeep_due:
+                await self._commit(b"", 0)
+                await self._upkeep(stop)
+            reply = await self._commit(self._next_read(), 1)
+
+    async def watch(self) -> None:
+        """Break the connection if Redis accepts commands but stops answering them."""
+        limit = 10.0 + self._bus.block_ms / 1000
+        while True:
+            await asyncio.sleep(limit / 4)
+            if self._waiting_since is not None and time.monotonic() - self._waiting_since > limit:
+                self._metrics.retries.labels("timeout").inc()
+                log.warning("Redis does not answer; breaking the connection", waited_s=round(limit))
+                self._wire.close()
+
+    def _handle(self, batch: Sequence[tuple[str, str, list[bytes] | None]], poison: dict[tuple[str, str], str]) -> None:
+        began = time.perf_counter()
+        now_ms = wall_ns() // NS_PER_MS
+        for stream, entry_id, fields in batch:
+            self._acks.setdefault(stream, []).append(entry_id)
+            if fields is None:
+                # Only an operator can have trimmed what was still pending.
+                self._out.refuse(Delivery(stream, entry_id), b"", BadInput("entry was trimmed", reason="trimmed"))
+                continue
+            if (failure := poison.pop((stream, entry_id), None)) is not None:
+                fault = BadInput(f"handling it failed: {failure}", reason="handler_error")
+                self._out.refuse(Delivery(stream, entry_id), b"\0".join(fields), fault)
+                # Recovery must never feed it again, so the state after it is saved with its acknowledgement.
+                self._snapshot_due = 0.0
+                continue
+            self._advance(stream, entry_id, fields)
+            self._metrics.age_of[stream].observe(max(0, now_ms - int(entry_id.partition("-")[0])) / 1000)
+        self._metrics.handle.observe(time.perf_counter() - began)
+
+    def _advance(self, stream: str, entry_id: str, fields: list[bytes]) -> None:
+        delivery = entries.decode(stream, entry_id, fields, self._out)
+        if delivery is None:
+            return
+        self._metrics.read_of[stream].inc(len(delivery.messages) or len(delivery.block) / ROW_BYTES)
+        try:
+            self._core.advance(delivery, self._out)
+        except BadInput as error:
+            payload = delivery.block or b"\0".join(fields)
+            self._out.refuse(delivery, payload, error)
+        except Exception as error:
+            raise HandlerFailed((stream, entry_id), error) from error
+
+    async def _commit(self, then: bytes, then_replies: int) -> list[Any]:
+        """Send the hand-over, if there is one, and `then` behind it; return the replies of `then`."""
+        commands, count = self._hand_over()
+        if not count:
+            return await self._call(then, then_replies) if then_replies else []
+        packed = b"".join((_MULTI, *commands, _EXEC, then))
+        # MULTI, a QUEUED for each command, EXEC's own reply, and then what follows.
+        replies = await self._call(packed, count + 2 + then_replies)
+        return replies[count + 2 :]
+
+    def _hand_over(self) -> tuple[list[bytes], int]:
+        out, commands, count = self._out, [], 0
+        for stream, messages in out.messages.items():
+            commands.append(entries.add_messages(stream, messages))
+            self._metrics.messages.labels(stream, "out").inc(len(messages))
+        if out.dead:
+            dead = entries.dead_letters(self._service, out, ts=wall_ns())
+            commands.append(entries.add_messages(self._streams.dlq, dead))
+            for delivery, _payload, error in out.dead:
+                self._metrics.dead.labels(error.reason).inc()
+                log.warning("dead letter", stream=delivery.stream, entry_id=delivery.entry_id, reason=error.reason,
+                            error=str(error))  # fmt: skip
+        for stream, ids in self._acks.items():
+            commands.append(pack("XACK", stream, self._service, *ids))
+            self._positions[stream] = ids[-1]
+            self._snapshot_stale = True
+        count = len(commands)
+        if self._snapshot_stale and time.monotonic() >= self._snapshot_due:
+            saved, more = recovery.pack_snapshot(self._streams, self._service, self._positions, self._core)
+            commands.append(saved)
+            count += more
+            self._snapshot_due = time.monotonic() + self._bus.snapshot_every_s
+            self._snapshot_stale = False
+        out.clear()
+        self._acks = {}
+        return commands, count
+
+    async def _upkeep(self, stop: asyncio.Event) -> None:
+        lags = await upkeep.trim(self._wire, self._streams, self._core.inputs, self._service)
+        for stream, lag in lags.items():
+            self._metrics.lag.labels(stream).set(lag)
+        self._upkeep_due = time.monotonic() + self._bus.trim_every_s
+        while not stop.is_set() and await upkeep.longest(self._wire, self._forward) > self._bus.max_stream_entries:
+            self._metrics.held.set(1)
+            await sleep_unless(stop, _HOLD_POLL_S)
+        self._metrics.held.set(0)
+
+    def _next_read(self) -> bytes:
+        paused = self._core.paused()
+        return self._read_command([stream for stream in self._core.inputs if stream not in paused])
+
+    def _read_command(self, inputs: Sequence[str], *, pending: bool = False) -> bytes:
+        start = "0" if pending else ">"
+        wait = () if pending else ("BLOCK", self._bus.block_ms)
+        return pack(
+            *("XREADGROUP", "GROUP", self._service, self._service, "COUNT", self._bus.batch_entries, *wait),
+            *("STREAMS", *inputs, *(start for _ in inputs)),
+        )
+
+    async def _call(self, packed: bytes, replies: int) -> list[Any]:
+        self._waiting_since = time.monotonic()
+        try:
+            return await self._wire.call(packed, replies)
+        finally:
+            self._waiting_since = None
+
+
+async def sleep_unless(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not past the moment `stop` is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,96 @@
+"""Reading streams from outside the service loop: recorders, consoles, benchmarks."""
+
+from collections.abc import Sequence
+
+from app.bus import entries, recovery
+from app.bus.settings import BusSettings
+from app.bus.types import Delivery, Outbox
+from app.bus.wire import Wire, pack
+from app.core.logging import get_logger
+from app.messages.streams import Streams
+
+log = get_logger(__name__)
+
+
+class StreamReader:
+    """A consumer group of its own, which trimming respects like any service's.
+
+    `read`, do something lasting with the result, `ack`. What was read but not acknowledged is read again by the next
+    reader of the group. An error of the connection (`OSError`, `Retryable`) is the caller's to handle: `connect`
+    again.
+    """
+
+    def __init__(self, bus: BusSettings, streams: Streams, inputs: Sequence[str], *, group: str) -> None:
+        self._bus = bus
+        self._streams = streams
+        self._inputs = tuple(inputs)
+        self._group = group
+        self._wire = Wire(
+            bus.redis_url.get_secret_value(), name=f"aviary:{group}:{streams.shard}", probe_key=streams.md
+        )
+        self._unacknowledged: dict[str, list[str]] = {}
+        self._pending_first = True
+
+    async def connect(self) -> None:
+        """Connect, and create the group at the beginning of each stream if it is new.
+
+        Raises:
+            Misconfigured: Redis refuses the credentials.
+            Retryable: Redis cannot be reached.
+        """
+        await self._wire.connect()
+        await recovery.ensure_groups(self._wire, self._group, self._inputs)
+        self._pending_first = True
+        self._unacknowledged.clear()
+
+    async def read(self) -> list[Delivery]:
+        """The next entries, at most `bus.batch_entries` a stream; empty if none came within `bus.block_ms`.
+
+        What cannot be decoded is logged and left out: dead letters are the services' to write.
+        """
+        reply = (await self._wire.call(self._command(), 1))[0]
+        deliveries = []
+        out = Outbox()
+        found = False
+        for stream, entry_id, fields in entries.parse(reply):
+            found = True
+            self._unacknowledged.setdefault(stream, []).append(entry_id)
+            delivery = entries.decode(stream, entry_id, fields, out) if fields else None
+            if delivery is not None:
+                deliveries.append(delivery)
+        if self._pending_first and not found:
+            self._pending_first = False
+            return await self.read()
+        for delivery, _payload, error in out.dead:
+            log.warning("unreadable", stream=delivery.stream, entry_id=delivery.entry_id, error=str(error))
+        return deliveries
+
+    async def ack(self) -> None:
+        """Acknowledge everything read so far, and let trimming pass it."""
+        if not self._unacknowledged:
+            return
+        commands = [pack("MULTI")]
+        for stream, ids in self._unacknowledged.items():
+            commands.append(pack("XACK", stream, self._group, *ids))
+            commands.append(pack("HSET", self._streams.floors, f"{stream}|{self._group}", ids[-1]))
+        commands.append(pack("EXEC"))
+        await self._wire.call(b"".join(commands), len(commands))
+        self._unacknowledged.clear()
+
+    async def forget(self) -> None:
+        """Destroy the group, so that streams need not be kept for it any longer."""
+        for stream in self._inputs:
+            await self._wire.command("XGROUP", "DESTROY", stream, self._group)
+            await self._wire.command("HDEL", self._streams.floors, f"{stream}|{self._group}")
+
+    def close(self) -> None:
+        """Close the connection; the group stays."""
+        self._wire.close()
+
+    def _command(self) -> bytes:
+        wait = () if self._pending_first else ("BLOCK", self._bus.block_ms)
+        start = "0" if self._pending_first else ">"
+        return pack(
+            *("XREADGROUP", "GROUP", self._group, self._group, "COUNT", self._bus.batch_entries, *wait),
+            *("STREAMS", *self._inputs, *(start for _ in self._inputs)),
+        )

@@ -1,0 +1,58 @@
+"""Fixtures shared by all tests: a real Redis, the recordings, free ports."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from app.bus.server import RedisServer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def _shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`REDIS_URL` if set, else one private server for the whole session."""
+    given = os.environ.get("REDIS_URL")
+    if given:
+        yield given
+        return
+    with RedisServer(tmp_path_factory.mktemp("redis"), appendonly=False) as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis_url(_shared_redis: str) -> str:
+    """URL of a real, empty Redis database."""
+    with redis.Redis.from_url(_shared_redis) as client:
+        client.flushdb()
+    return _shared_redis
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A private server a test may stop, kill and start again; its data survive."""
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recordings; the test is skipped, never passed, where it is absent."""
+    path = Path(os.environ.get("AVIARY_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no recordings at {path}; set AVIARY_SHARED_DATA")
+    return path
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A seed that differs between tests, is the same in every run, and is printed when the test fails."""
+    value = random.Random(request.node.nodeid).randrange(2**31)
+    print(f"seed={value}")
+    return value
