@@ -5,7 +5,7 @@ hash, ``n`` how many rows the writer had written to the stream up to and includi
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from app.bus.types import Delivery, Outbox
@@ -30,23 +30,27 @@ def add_block(stream: str, block: bytes, counter: int) -> bytes:
     return pack("XADD", stream, "*", "b", block, "s", _SCHEMA, "n", counter)
 
 
-def parse(reply: Any) -> Iterator[tuple[str, str, list[bytes] | None]]:
-    """Stream, entry id and fields (None if trimmed away) of each entry in a reply to XREADGROUP or XREAD."""
-    for stream, entries in reply or ():
-        name = stream.decode()
-        for entry_id, fields in entries:
-            yield name, entry_id.decode(), fields
+Entry = tuple[bytes, list[bytes] | None]
+
+
+def parse(reply: Any) -> list[tuple[str, list[Entry]]]:
+    """Stream and entries of a reply to XREADGROUP; an entry is its id and its fields (None if trimmed away)."""
+    return [(stream.decode(), entries) for stream, entries in reply or () if entries]
 
 
 def decode(stream: str, entry_id: str, fields: Sequence[bytes], out: Outbox) -> Delivery | None:
     """The delivery in an entry. What is bad in it is refused into `out`; None if nothing good is left."""
-    values = dict(zip(fields[::2], fields[1::2], strict=False))
-    delivery = Delivery(stream, entry_id)
-    if (payload := values.get(b"m")) is not None:
-        good, bad = codec.decode(payload)
+    if len(fields) == 2 and fields[0] == b"m":
+        good, bad = codec.decode(fields[1])
+        delivery = Delivery(stream, entry_id, good)
         for part, error in bad:
             out.refuse(delivery, part, error)
-        return Delivery(stream, entry_id, good) if good else None
+        return delivery if good else None
+    return _decode_block(stream, entry_id, dict(zip(fields[::2], fields[1::2], strict=False)), out)
+
+
+def _decode_block(stream: str, entry_id: str, values: dict[bytes, bytes], out: Outbox) -> Delivery | None:
+    delivery = Delivery(stream, entry_id)
     if (block := values.get(b"b")) is not None:
         try:
             check_schema(values.get(b"s", b"").decode(errors="replace"), where=f"entry {entry_id} of {stream}")
@@ -58,7 +62,7 @@ def decode(stream: str, entry_id: str, fields: Sequence[bytes], out: Outbox) -> 
     fault = BadInput(
         f"stream entry has fields {found}; expected 'm' (messages) or 'b' (event rows)", reason="malformed"
     )
-    out.refuse(delivery, b"\0".join(fields), fault)
+    out.refuse(delivery, b"\0".join(values.values()), fault)
     return None
 
 

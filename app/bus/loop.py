@@ -27,6 +27,9 @@ log = get_logger(__name__)
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
 _FIRST_BACKOFF_S = 0.05
+
+# Entries (stream, id) whose handling failed, with the error.
+Poison = dict[tuple[str, str], str]
 _HOLD_POLL_S = 0.05
 
 
@@ -61,7 +64,7 @@ class ServiceLoop:
         self._metrics = metrics
         self._name = f"aviary:{service}:{streams.shard}"
         self._wire = Wire(bus.redis_url.get_secret_value(), name=self._name, probe_key=streams.md)
-        self._poison: dict[tuple[str, str], str] = {}
+        self._poison: Poison = {}
 
     async def run(self, process: Process) -> None:
         """Hold sessions with Redis until told to stop."""
@@ -126,18 +129,18 @@ class _Session:
         self._metrics = metrics
         self._positions = positions
         self._out = Outbox()
-        self._acks: dict[str, list[str]] = {}
+        self._acks: dict[str, list[bytes]] = {}
         self._forward = streams.forward_of(service)
         self._snapshot_due = time.monotonic() + bus.snapshot_every_s
         self._snapshot_stale = False
         self._upkeep_due = 0.0
         self._waiting_since: float | None = None
 
-    async def take_pending(self, poison: dict[tuple[str, str], str]) -> None:
+    async def take_pending(self, poison: Poison) -> None:
         """Handle what was read but not acknowledged before."""
         while True:
             reply = await self._call(self._read_command(self._core.inputs, pending=True), 1)
-            batch = list(entries.parse(reply[-1]))
+            batch = entries.parse(reply[-1])
             if not batch:
                 return
             self._handle(batch, poison)
@@ -147,7 +150,7 @@ class _Session:
         """Handle live entries until told to stop, then save the core's state."""
         reply = await self._call(self._next_read(), 1)
         while True:
-            batch = list(entries.parse(reply[-1]))
+            batch = entries.parse(reply[-1])
             if batch:
                 self._handle(batch, {})
             if stop.is_set():
@@ -169,37 +172,42 @@ class _Session:
                 log.warning("Redis does not answer; breaking the connection", waited_s=round(limit))
                 self._wire.close()
 
-    def _handle(self, batch: Sequence[tuple[str, str, list[bytes] | None]], poison: dict[tuple[str, str], str]) -> None:
+    def _handle(self, batch: Sequence[tuple[str, list[entries.Entry]]], poison: Poison) -> None:
         began = time.perf_counter()
         now_ms = wall_ns() // NS_PER_MS
-        for stream, entry_id, fields in batch:
-            self._acks.setdefault(stream, []).append(entry_id)
-            if fields is None:
-                # Only an operator can have trimmed what was still pending.
-                self._out.refuse(Delivery(stream, entry_id), b"", BadInput("entry was trimmed", reason="trimmed"))
-                continue
-            if (failure := poison.pop((stream, entry_id), None)) is not None:
-                fault = BadInput(f"handling it failed: {failure}", reason="handler_error")
-                self._out.refuse(Delivery(stream, entry_id), b"\0".join(fields), fault)
-                # Recovery must never feed it again, so the state after it is saved with its acknowledgement.
-                self._snapshot_due = 0.0
-                continue
-            self._advance(stream, entry_id, fields)
-            self._metrics.age_of[stream].observe(max(0, now_ms - int(entry_id.partition("-")[0])) / 1000)
+        for stream, found in batch:
+            acks = self._acks.setdefault(stream, [])
+            acks += [entry_id for entry_id, _fields in found]
+            handled = 0.0
+            for entry_id, fields in found:
+                handled += self._advance(stream, entry_id.decode(), fields, poison)
+            self._metrics.read_of[stream].inc(handled)
+            # The oldest entry stands for its batch: an observation an entry would cost as much as handling it.
+            self._metrics.age_of[stream].observe(max(0, now_ms - int(found[0][0].partition(b"-")[0])) / 1000)
         self._metrics.handle.observe(time.perf_counter() - began)
 
-    def _advance(self, stream: str, entry_id: str, fields: list[bytes]) -> None:
+    def _advance(self, stream: str, entry_id: str, fields: list[bytes] | None, poison: Poison) -> float:
+        """Let the core handle one entry; return how many messages or rows it held."""
+        if fields is None:
+            # Only an operator can have trimmed what was still pending.
+            self._out.refuse(Delivery(stream, entry_id), b"", BadInput("entry was trimmed", reason="trimmed"))
+            return 0
+        if poison and (failure := poison.pop((stream, entry_id), None)) is not None:
+            fault = BadInput(f"handling it failed: {failure}", reason="handler_error")
+            self._out.refuse(Delivery(stream, entry_id), b"\0".join(fields), fault)
+            # Recovery must never feed it again, so the state after it is saved with its acknowledgement.
+            self._snapshot_due = 0.0
+            return 0
         delivery = entries.decode(stream, entry_id, fields, self._out)
         if delivery is None:
-            return
-        self._metrics.read_of[stream].inc(len(delivery.messages) or len(delivery.block) / ROW_BYTES)
+            return 0
         try:
             self._core.advance(delivery, self._out)
         except BadInput as error:
-            payload = delivery.block or b"\0".join(fields)
-            self._out.refuse(delivery, payload, error)
+            self._out.refuse(delivery, delivery.block or b"\0".join(fields), error)
         except Exception as error:
             raise HandlerFailed((stream, entry_id), error) from error
+        return len(delivery.messages) or len(delivery.block) / ROW_BYTES
 
     async def _commit(self, then: bytes, then_replies: int) -> list[Any]:
         """Send the hand-over, if there is one, and `then` behind it; return the replies of `then`."""
@@ -225,7 +233,7 @@ class _Session:
                             error=str(error))  # fmt: skip
         for stream, ids in self._acks.items():
             commands.append(pack("XACK", stream, self._service, *ids))
-            self._positions[stream] = ids[-1]
+            self._positions[stream] = ids[-1].decode()
             self._snapshot_stale = True
         count = len(commands)
         if self._snapshot_stale and time.monotonic() >= self._snapshot_due:

@@ -84,9 +84,9 @@ class Publisher:
         if time.monotonic() < self._check_due:
             return
         began = time.monotonic()
-        while await upkeep.longest(self._wire, (stream,)) > self._bus.max_stream_entries:
+        while await upkeep.longest(self._wire, (stream,)) > self._bus.max_stream_entries:  # noqa: ASYNC110
             # Polled on purpose: the reader is another process and tells nobody when it has caught up.
-            await asyncio.sleep(_HOLD_POLL_S)  # noqa: ASYNC110
+            await asyncio.sleep(_HOLD_POLL_S)
         self.held_s += time.monotonic() - began
         self._check_due = time.monotonic() + self._bus.trim_every_s
 

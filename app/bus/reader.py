@@ -28,7 +28,7 @@ class StreamReader:
         self._wire = Wire(
             bus.redis_url.get_secret_value(), name=f"aviary:{group}:{streams.shard}", probe_key=streams.md
         )
-        self._unacknowledged: dict[str, list[str]] = {}
+        self._unacknowledged: dict[str, list[bytes]] = {}
         self._pending_first = True
 
     async def connect(self) -> None:
@@ -52,12 +52,13 @@ class StreamReader:
         deliveries = []
         out = Outbox()
         found = False
-        for stream, entry_id, fields in entries.parse(reply):
+        for stream, batch in entries.parse(reply):
             found = True
-            self._unacknowledged.setdefault(stream, []).append(entry_id)
-            delivery = entries.decode(stream, entry_id, fields, out) if fields else None
-            if delivery is not None:
-                deliveries.append(delivery)
+            for entry_id, fields in batch:
+                self._unacknowledged.setdefault(stream, []).append(entry_id)
+                delivery = entries.decode(stream, entry_id.decode(), fields, out) if fields else None
+                if delivery is not None:
+                    deliveries.append(delivery)
         if self._pending_first and not found:
             self._pending_first = False
             return await self.read()

@@ -45,6 +45,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _free_cluster_port() -> int:
+    """A free port whose cluster bus port, 10,000 above, exists."""
+    while (port := free_port()) > 65_535 - 10_000:
+        pass
+    return port
+
+
 class RedisServer:
     """One server on loopback, with its data and log in `directory`.
 
@@ -55,7 +62,7 @@ class RedisServer:
 
     def __init__(self, directory: Path, *, port: int = 0, appendonly: bool = True, cluster: bool = False) -> None:
         self.directory = directory
-        self.port = port or free_port()
+        self.port = port or (_free_cluster_port() if cluster else free_port())
         self._appendonly = appendonly
         self._cluster = cluster
         self._process: subprocess.Popen[bytes] | None = None

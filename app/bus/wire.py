@@ -34,7 +34,7 @@ def pack(*arguments: bytes | str | int) -> bytes:
     """A command as it goes over the wire (RESP array of bulk strings)."""
     parts = [b"*%d\r\n" % len(arguments)]
     for argument in arguments:
-        data = argument if isinstance(argument, bytes) else str(argument).encode()
+        data = argument if type(argument) is bytes else str(argument).encode()
         parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(parts)
 

@@ -5,6 +5,7 @@ while the cost of an entry is paid once per batch.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
@@ -50,9 +51,11 @@ def decode(payload: bytes) -> tuple[list[Message], list[tuple[bytes, BadInput]]]
         messages = _batch_decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _salvage(payload)
-    if all(message.v == message.VERSION for message in messages):
-        return list(messages), []
-    return _salvage(payload)
+    for message in messages:
+        if message.v != message.VERSION:
+            return _salvage(payload)
+    # The list is fresh and nobody else's.
+    return cast(list[Message], messages), []
 
 
 def _salvage(payload: bytes) -> tuple[list[Message], list[tuple[bytes, BadInput]]]:
