@@ -142,9 +142,14 @@ def load_settings(
     """
     paths = config_paths(config, overlays)
     if assignments is None:
-        assignments = [line for line in os.environ.get("AVIARY_SET", "").splitlines() if line.strip()]
+        assignments = environment_assignments()
     tree = read_layers(paths, assignments)
     return validate(Settings, tree, source=" + ".join(str(path) for path in paths))
+
+
+def environment_assignments() -> list[str]:
+    """The settings in the newline-separated `AVIARY_SET`."""
+    return [line for line in os.environ.get("AVIARY_SET", "").splitlines() if line.strip()]
 
 
 def resolve(path: Path) -> Path:

@@ -2,15 +2,27 @@
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from app.bus.server import RedisServer
 
+# A shell starts background commands with Ctrl-C ignored, and nohup with hang-ups; children would inherit that, and
+# the tests that send them these signals would wait for ever.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
+
 ROOT = Path(__file__).resolve().parent.parent
+
+# The same examples in every run; no deadline, since the first call of a kernel compiles it.
+settings.register_profile("aviary", derandomize=True, deadline=None, database=None)
+settings.load_profile("aviary")
 
 
 @pytest.fixture(scope="session")

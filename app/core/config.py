@@ -15,6 +15,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.core.errors import Misconfigured
+from app.core.logging import mask
+from app.core.yaml_file import read_mapping
 
 Tree = dict[str, Any]
 S = TypeVar("S", bound=BaseModel)
@@ -63,25 +65,13 @@ def validate(model: type[S], tree: Tree, *, source: str) -> S:
 
 
 def _read_file(path: Path) -> Tree:
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Misconfigured(
-            f"configuration file {path} does not exist; name another with AVIARY_CONFIG or --config"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"configuration file {path} is not valid YAML: {error}") from None
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
-        raise Misconfigured(f"configuration file {path} must hold a mapping, found {type(loaded).__name__}")
-    return loaded
+    return read_mapping(path, what="configuration file", remedy="name another with AVIARY_CONFIG or --config")
 
 
 def _assigned(assignment: str) -> Tree:
     key, equals, value = assignment.partition("=")
     if not equals or not key.strip():
-        raise Misconfigured(f"setting {assignment!r} is not of the form key.path=value")
+        raise Misconfigured(f"setting {mask(assignment)!r} is not of the form key.path=value")
     try:
         leaf: Any = yaml.safe_load(value)
     except yaml.YAMLError as error:
@@ -132,7 +122,8 @@ def _describe(model: type[BaseModel], fault: Tree) -> str:
         return f"{key}: unknown key; {hint}"
     value = fault.get("input")
     shown = "" if isinstance(value, (dict, list)) or _is_secret(key) else f" (got {value!r})"
-    return f"{key or 'configuration'}: {fault['msg']}{shown}"
+    # A URL with a password may stand where none belongs.
+    return mask(f"{key or 'configuration'}: {fault['msg']}{shown}")
 
 
 def _is_secret(key: str) -> bool:
@@ -148,7 +139,7 @@ def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]
             current = field.annotation if field else None
         else:
             # A mapping or list: the part is its key or index, and the element type is the last argument.
-            arguments = get_args(current)
+            arguments = [argument for argument in get_args(current) if argument is not Ellipsis]
             current = arguments[-1] if arguments else None
         options = [o for o in get_args(current) if isinstance(o, type) and issubclass(o, BaseModel)]
         if options and type(None) in get_args(current):

@@ -8,12 +8,13 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 
 _SECRET_KEY = re.compile(r"secret|password|passphrase|token|api_?key|signature|authorization", re.IGNORECASE)
-_URL_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s:@]*:[^/\s@]+@")
+# Up to the last @: people forget to percent-encode the / and @ of their passwords.
+_URL_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s\"'<>]*@", re.IGNORECASE)
 
 Event = MutableMapping[str, Any]
 
@@ -33,11 +34,16 @@ def _mask_secrets(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def configure_logging(
-    service: str, *, level: str = "info", format: Literal["auto", "json", "console"] = "auto"
+    service: str,
+    *,
+    level: str = "info",
+    format: Literal["auto", "json", "console"] = "auto",
+    file: TextIO | None = None,
 ) -> None:
-    """Set up this process's logs. ``auto`` writes JSON unless standard error is a terminal."""
-    as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    """Set up this process's logs, on standard error or in `file`. ``auto`` writes JSON unless that is a terminal."""
+    target = file or sys.stderr
+    as_json = format == "json" or (format == "auto" and not target.isatty())
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else _console()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -48,10 +54,15 @@ def configure_logging(
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=target),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _console() -> Any:
+    # Tracebacks come formatted, so that secrets in them are masked.
+    return structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 
 
 def get_logger(name: str) -> Any:

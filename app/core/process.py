@@ -96,6 +96,15 @@ def run_process(
     return EXIT_OK
 
 
+def run_main(main: Callable[[], int]) -> int:
+    """The exit code of `main`. A fault found before logs are set up is told on standard error, without a traceback."""
+    try:
+        return main()
+    except Misconfigured as error:
+        print(error, file=sys.stderr)
+        return EXIT_MISCONFIGURED
+
+
 def _new_event_loop() -> asyncio.AbstractEventLoop:
     with suppress(ImportError):
         import uvloop
@@ -107,19 +116,30 @@ def _new_event_loop() -> asyncio.AbstractEventLoop:
 def release_compiler_pages() -> None:
     """Give back the resident pages of LLVM and other large libraries used only while starting.
 
-    Loading cached kernels touches about 100 MB of the LLVM library that is never needed again. The pages are clean
+    Loading cached kernels touches about 70 MB of the LLVM library that is never needed again. The pages are clean
     and file-backed: should one be needed after all, the kernel reads it again. Linux only; elsewhere nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return
-    madv_pageout = 21
+    madv_dontneed = 4
     libc = ctypes.CDLL(None, use_errno=True)
-    with suppress(OSError), open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
-        for line in maps:
+    with suppress(OSError):
+        for low, high in _clean_mappings(("llvmlite", "onnxruntime", "numba")):
+            libc.madvise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), madv_dontneed)
+
+
+def _clean_mappings(libraries: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Address ranges of these libraries that cannot be written and never were (relocated constants were)."""
+    found: list[tuple[int, int]] = []
+    mapping: tuple[int, int] | None = None
+    with open("/proc/self/smaps", encoding="ascii", errors="replace") as lines:
+        for line in lines:
             fields = line.split(maxsplit=5)
-            # Only mappings that cannot have been written to: a private written page would go to swap instead.
-            if len(fields) < 6 or fields[1][1] != "-" or ".so" not in fields[5]:
-                continue
-            if any(name in fields[5] for name in ("llvmlite", "onnxruntime", "numba")):
+            if "-" in fields[0]:
                 low, high = (int(end, 16) for end in fields[0].split("-"))
-                libc.madvise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), madv_pageout)
+                file = fields[5] if len(fields) > 5 else ""
+                chosen = fields[1][1] == "-" and ".so" in file and any(name in file for name in libraries)
+                mapping = (low, high) if chosen else None
+            elif fields[0] == "Anonymous:" and mapping and fields[1] == "0":
+                found.append(mapping)
+    return found

@@ -68,8 +68,9 @@ class FundingPaid(Message, frozen=True, kw_only=True, tag="funding"):
 class ClosedTrade(Message, frozen=True, kw_only=True, tag="trade"):
     """A round trip, flat again at `ts`. `pnl` = `gross` - `fees` - `funding`; prices are volume-weighted.
 
-    `markouts_bps` maps a horizon in ms to the mid's signed move after the entry's first fill, in basis points
-    of the entry price, in the trade's favour when positive; horizons the trade did not live to see are absent.
+    `markouts_bps` maps a horizon in ms to how far the mid was from the entry price that long after the entry's first
+    fill: in basis points of that price, in the trade's favour when positive; horizons the trade did not live to see
+    are absent.
     """
 
     signal_id: str
