@@ -7,7 +7,7 @@ round trip a batch, and whatever arrives during that round trip forms the next b
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.bus import entries, recovery, upkeep
@@ -31,6 +31,8 @@ _FIRST_BACKOFF_S = 0.05
 # Entries (stream, id) whose handling failed, with the error.
 Poison = dict[tuple[str, str], str]
 _HOLD_POLL_S = 0.05
+# What was handled without sending anything need not be acknowledged at once: handling it again sends nothing either.
+_ACK_EVERY_S = 0.1
 
 
 class HandlerFailed(Exception):
@@ -41,13 +43,25 @@ class HandlerFailed(Exception):
         self.entry = entry
 
 
-async def run_service(process: Process, bus: BusSettings, shard: str, service: str, make_core: CoreFactory) -> None:
+async def run_service(
+    process: Process,
+    bus: BusSettings,
+    shard: str,
+    service: str,
+    make_core: CoreFactory,
+    *,
+    lazy: Mapping[str, float] | None = None,
+) -> None:
     """Serve until `process.stop` is set, through any number of lost connections.
+
+    `lazy` names inputs that may wait up to so many seconds for company: they are read in larger batches, and do not
+    wake the service when only they have something new.
 
     Raises:
         Misconfigured: Redis refuses the credentials, or another process serves the same shard.
     """
-    loop = ServiceLoop(bus, Streams(shard), service, make_core, LoopMetrics(process.registry, make_core().inputs))
+    metrics = LoopMetrics(process.registry, make_core().inputs)
+    loop = ServiceLoop(bus, Streams(shard), service, make_core, metrics, lazy=lazy or {})
     await loop.run(process)
 
 
@@ -55,13 +69,21 @@ class ServiceLoop:
     """One service's loop over one shard."""
 
     def __init__(
-        self, bus: BusSettings, streams: Streams, service: str, make_core: CoreFactory, metrics: LoopMetrics
+        self,
+        bus: BusSettings,
+        streams: Streams,
+        service: str,
+        make_core: CoreFactory,
+        metrics: LoopMetrics,
+        *,
+        lazy: Mapping[str, float] | None = None,
     ) -> None:
         self._bus = bus
         self._streams = streams
         self._service = service
         self._make_core = make_core
         self._metrics = metrics
+        self._lazy = dict(lazy or {})
         self._name = f"aviary:{service}:{streams.shard}"
         self._wire = Wire(bus.redis_url.get_secret_value(), name=self._name, probe_key=streams.md)
         self._poison: Poison = {}
@@ -98,7 +120,9 @@ class ServiceLoop:
         if not had_state:
             self._metrics.resets.inc()
         log.info("recovered", refed=refed, had_snapshot=had_state, positions=positions)
-        session = _Session(self._bus, self._streams, self._service, self._wire, core, self._metrics, positions)
+        session = _Session(
+            self._bus, self._streams, self._service, self._wire, core, self._metrics, positions, self._lazy
+        )
         watchdog = asyncio.create_task(session.watch())
         try:
             await session.take_pending(self._poison)
@@ -120,6 +144,7 @@ class _Session:
         core: Core,
         metrics: LoopMetrics,
         positions: dict[str, str],
+        lazy: Mapping[str, float],
     ) -> None:
         self._bus = bus
         self._streams = streams
@@ -134,16 +159,20 @@ class _Session:
         self._snapshot_due = time.monotonic() + bus.snapshot_every_s
         self._snapshot_stale = False
         self._upkeep_due = 0.0
+        self._ack_due = 0.0
+        self._lazy = lazy
+        self._lazy_due = dict.fromkeys(lazy, 0.0)
         self._waiting_since: float | None = None
 
     async def take_pending(self, poison: Poison) -> None:
         """Handle what was read but not acknowledged before."""
         while True:
-            reply = await self._call(self._read_command(self._core.inputs, pending=True), 1)
+            reply = await self._call(self._read_command(self._core.inputs, 0, pending=True), 1)
             batch = entries.parse(reply[-1])
             if not batch:
                 return
             self._handle(batch, poison)
+            self._ack_due = 0.0  # what stays pending would be read again
             await self._commit(b"", 0)
 
     async def serve(self, stop: asyncio.Event) -> None:
@@ -153,6 +182,8 @@ class _Session:
             batch = entries.parse(reply[-1])
             if batch:
                 self._handle(batch, {})
+            else:
+                self._caught_up()
             if stop.is_set():
                 self._snapshot_due = 0.0
                 await self._commit(b"", 0)
@@ -161,6 +192,11 @@ class _Session:
                 await self._commit(b"", 0)
                 await self._upkeep(stop)
             reply = await self._commit(self._next_read(), 1)
+
+    def _caught_up(self) -> None:
+        """A blocking read found nothing: there is no lag, whatever the last count was."""
+        for stream in set(self._core.inputs) - set(self._core.paused()):
+            self._metrics.lag.labels(stream).set(0)
 
     async def watch(self) -> None:
         """Break the connection if Redis accepts commands but stops answering them."""
@@ -176,6 +212,8 @@ class _Session:
         began = time.perf_counter()
         now_ms = wall_ns() // NS_PER_MS
         for stream, found in batch:
+            if stream in self._lazy:
+                self._lazy_due[stream] = time.monotonic() + self._lazy[stream]
             acks = self._acks.setdefault(stream, [])
             acks += [entry_id for entry_id, _fields in found]
             handled = 0.0
@@ -220,7 +258,12 @@ class _Session:
         return replies[count + 2 :]
 
     def _hand_over(self) -> tuple[list[bytes], int]:
-        out, commands, count = self._out, [], 0
+        out, count = self._out, 0
+        commands: list[bytes] = []
+        now = time.monotonic()
+        if out.empty and now < min(self._ack_due, self._snapshot_due):
+            return commands, count
+        self._ack_due = now + _ACK_EVERY_S
         for stream, messages in out.messages.items():
             commands.append(entries.add_messages(stream, messages))
             self._metrics.messages.labels(stream, "out").inc(len(messages))
@@ -236,11 +279,11 @@ class _Session:
             self._positions[stream] = ids[-1].decode()
             self._snapshot_stale = True
         count = len(commands)
-        if self._snapshot_stale and time.monotonic() >= self._snapshot_due:
+        if self._snapshot_stale and now >= self._snapshot_due:
             saved, more = recovery.pack_snapshot(self._streams, self._service, self._positions, self._core)
             commands.append(saved)
             count += more
-            self._snapshot_due = time.monotonic() + self._bus.snapshot_every_s
+            self._snapshot_due = now + self._bus.snapshot_every_s
             self._snapshot_stale = False
         out.clear()
         self._acks = {}
@@ -257,12 +300,24 @@ class _Session:
         self._metrics.held.set(0)
 
     def _next_read(self) -> bytes:
-        paused = self._core.paused()
-        return self._read_command([stream for stream in self._core.inputs if stream not in paused])
+        paused, now, block_ms = self._core.paused(), time.monotonic(), self._bus.block_ms
+        inputs = []
+        for stream in self._core.inputs:
+            if stream in paused:
+                continue
+            wait_ms = int((self._lazy_due.get(stream, 0.0) - now) * 1000)
+            if wait_ms > 0:
+                block_ms = min(block_ms, wait_ms)
+            else:
+                inputs.append(stream)
+        if not inputs:
+            # Lazy inputs are all there is to read for now.
+            inputs = [stream for stream in self._core.inputs if stream not in paused]
+        return self._read_command(inputs, block_ms)
 
-    def _read_command(self, inputs: Sequence[str], *, pending: bool = False) -> bytes:
+    def _read_command(self, inputs: Sequence[str], block_ms: int, *, pending: bool = False) -> bytes:
         start = "0" if pending else ">"
-        wait = () if pending else ("BLOCK", self._bus.block_ms)
+        wait = () if pending else ("BLOCK", block_ms)
         return pack(
             *("XREADGROUP", "GROUP", self._service, self._service, "COUNT", self._bus.batch_entries, *wait),
             *("STREAMS", *inputs, *(start for _ in inputs)),

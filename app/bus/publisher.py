@@ -6,7 +6,7 @@ import time
 from app.bus import entries, upkeep
 from app.bus.settings import BusSettings
 from app.bus.wire import Moved, RedisRefused, Wire
-from app.core.errors import Retryable
+from app.core.errors import AviaryError, Retryable
 from app.core.logging import get_logger
 from app.messages.streams import Streams
 
@@ -14,6 +14,18 @@ log = get_logger(__name__)
 
 _FIRST_BACKOFF_S = 0.05
 _HOLD_POLL_S = 0.05
+_LAST_ENTRIES = 32
+
+
+class StreamBroken(AviaryError):
+    """The stream does not end where its writer left it: Redis lost entries, or all of them (`newest` is None)."""
+
+    def __init__(self, stream: str, expected: int, newest: int | None) -> None:
+        super().__init__(
+            f"stream {stream} ended at row {expected} and now {f'ends at row {newest}' if newest else 'is empty'}: "
+            "Redis came back with less than it had"
+        )
+        self.newest = newest
 
 
 class Publisher:
@@ -31,18 +43,25 @@ class Publisher:
         self.retries = 0
         self.held_s = 0.0
 
-    async def publish_block(self, stream: str, block: bytes, counter: int) -> None:
+    async def publish_block(self, stream: str, block: bytes, counter: int, *, follows: int | None = None) -> None:
         """Append `block`, whose last row is the stream's `counter`-th, waiting for Redis and for slow readers.
 
+        `follows` is the count the block before it ended with, for a writer that can repeat what was lost.
+
         Raises:
+            StreamBroken: after an interruption the stream did not end with `follows`; nothing was written.
             Misconfigured: Redis refuses the credentials.
         """
         packed = entries.add_block(stream, block, counter)
         while True:
             try:
                 await self._connect()
-                if self.retries and (await self._last_counter(stream) or 0) >= counter:
-                    return
+                if self.retries:
+                    newest = await self._last_counter(stream)
+                    if (newest or 0) >= counter:
+                        return
+                    if follows is not None and (newest or 0) != follows:
+                        raise StreamBroken(stream, follows, newest)
                 await self._hold(stream)
                 await self._wire.call(packed, 1)
                 return
@@ -74,11 +93,13 @@ class Publisher:
             self._connected = True
 
     async def _last_counter(self, stream: str) -> int | None:
-        for _entry, fields in await self._wire.command("XREVRANGE", stream, "+", "-", "COUNT", 1):
-            values = dict(zip(fields[::2], fields[1::2], strict=False))
-            count = values.get(b"n", b"")
-            return int(count) if count.isdigit() else None
-        return None
+        # Entries that somebody else put on the stream carry no count, or a wrong one: the highest of the last is ours.
+        counts = []
+        for _entry, fields in await self._wire.command("XREVRANGE", stream, "+", "-", "COUNT", _LAST_ENTRIES):
+            count = dict(zip(fields[::2], fields[1::2], strict=False)).get(b"n", b"")
+            if count.isdigit():
+                counts.append(int(count))
+        return max(counts, default=None)
 
     async def _hold(self, stream: str) -> None:
         if time.monotonic() < self._check_due:

@@ -89,12 +89,14 @@ async def recover(wire: Wire, streams: Streams, service: str, core: Core) -> tup
 
     Returns the newest handled entry of each input, the number of entries fed again, and whether there was a
     snapshot to start from.
+
+    Raises:
+        Misconfigured: there is a snapshot, but of another version or configuration.
     """
     blob = await wire.command("GET", streams.snapshot(service))
     positions: dict[str, str] = {}
     if blob is not None:
-        snapshot = _decoder.decode(blob)
-        core.restore(snapshot.core)
+        snapshot = _restore(blob, streams.snapshot(service), core)
         positions = {stream: at for stream, at in snapshot.positions.items() if stream in core.inputs}
     refed = 0
     for stream in core.inputs:
@@ -102,6 +104,20 @@ async def recover(wire: Wire, streams: Streams, service: str, core: Core) -> tup
         positions[stream], count = await _refeed(wire, core, stream, positions.get(stream, START), until)
         refed += count
     return positions, refed, blob is not None
+
+
+def _restore(blob: bytes, key: str, core: Core) -> Snapshot:
+    try:
+        snapshot = _decoder.decode(blob)
+        core.restore(snapshot.core)
+    except Exception as error:
+        # Another layout may fail in any way. Beginning without the state could forget open positions; that is a
+        # person's decision.
+        raise Misconfigured(
+            f"the state saved in Redis under {key} cannot be used: {type(error).__name__}: {error}. Run the version "
+            f"and configuration that wrote it, or give it up with `redis-cli DEL '{key}'`"
+        ) from error
+    return snapshot
 
 
 async def _refeed(wire: Wire, core: Core, stream: str, after: str, until: str) -> tuple[str, int]:

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import hiredis
 
@@ -140,7 +140,11 @@ class Wire:
         protocol = self._protocol
         if protocol is None or protocol.transport is None:
             raise ConnectionResetError("not connected")
-        protocol.transport.write(packed)
+        try:
+            protocol.transport.write(packed)
+        except RuntimeError:
+            # What uvloop raises where asyncio would tell the protocol: the server has hung up meanwhile.
+            raise ConnectionResetError("closed by the server") from None
         try:
             answers = await protocol.take(replies)
         except asyncio.CancelledError:
@@ -190,16 +194,28 @@ class _Target:
 
     @classmethod
     def parse(cls, url: str) -> "_Target":
-        parts = urlsplit(url)
+        parts = _split(url)
         if parts.scheme not in ("redis", "rediss") or not parts.hostname:
             raise Misconfigured(
                 f"Redis URL with scheme {parts.scheme!r} is not of the form redis://[user:password@]host:port/db "
                 "(rediss:// for TLS); check REDIS_URL"
             )
         database = parts.path.strip("/")
-        if database and not database.isdigit():
-            raise Misconfigured(f"Redis database {database!r} is not a number; check the end of REDIS_URL")
         user = [unquote(parts.username)] if parts.username else []
         credentials = [*user, unquote(parts.password)] if parts.password else []
         tls = ssl.create_default_context() if parts.scheme == "rediss" else None
         return cls(parts.hostname, parts.port or 6379, int(database or 0), credentials, tls)
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of `url`. What is wrong with one is not shown: it may be the rest of a password."""
+    try:
+        parts = urlsplit(url)
+        if parts.port != 0 and (parts.path.strip("/") or "0").isdecimal():
+            return parts
+    except ValueError:
+        pass
+    raise Misconfigured(
+        "port or database of the Redis URL is not a number; check REDIS_URL "
+        "(a password with any of / @ : # [ in it has to be percent-encoded)"
+    )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry
 
@@ -52,7 +52,15 @@ class RunningSum:
 class Running:
     """A loop serving in this event loop until `stop`."""
 
-    def __init__(self, url: str, make_core: type[Core], *, service: str = "ai_scorer", **bus: object) -> None:
+    def __init__(
+        self,
+        url: str,
+        make_core: type[Core],
+        *,
+        service: str = "ai_scorer",
+        lazy: Mapping[str, float] | None = None,
+        **bus: object,
+    ) -> None:
         registry = CollectorRegistry()
         self.settings = BusSettings(redis_url=url, block_ms=50, reconnect_max_s=0.2, **bus)  # type: ignore[arg-type]
         self.metrics = LoopMetrics(registry, make_core().inputs)
@@ -64,7 +72,7 @@ class Running:
             self.cores.append(make_core())
             return self.cores[-1]
 
-        self.loop = ServiceLoop(self.settings, STREAMS, service, factory, self.metrics)
+        self.loop = ServiceLoop(self.settings, STREAMS, service, factory, self.metrics, lazy=lazy)
         self.task = asyncio.create_task(self.loop.run(self.process))
 
     async def stop(self) -> None:

@@ -9,8 +9,9 @@ import redis.asyncio as aioredis
 
 from app.bus.entries import add_messages
 from app.bus.server import RedisServer
+from app.bus.types import Delivery, Outbox
 from app.bus.wire import Wire
-from app.core.errors import Misconfigured
+from app.core.errors import Misconfigured, SchemaMismatch
 from app.messages import codec
 from app.messages.base import Message
 from app.messages.control import DeadLetter
@@ -263,3 +264,84 @@ async def test_a_wire_closed_while_waiting_reports_it(redis_url):
     await wire.connect()
     await wire.call(add_messages(STREAMS.raw, [Mark(ts=1, source="w")]), 1)
     wire.close()
+
+
+async def test_state_of_another_version_is_not_silently_given_up(redis_url, client):
+    class Picky(RunningSum):
+        def restore(self, blob: bytes) -> None:
+            raise SchemaMismatch("made by version 7, this program reads 1")
+
+    key = STREAMS.snapshot("ai_scorer")
+    running = Running(redis_url, RunningSum, snapshot_every_s=0.01)
+    await send(client, 1)
+
+    async def saved() -> bool:
+        return bool(await client.exists(key))
+
+    await until(saved)
+    await running.stop()
+    with pytest.raises(Misconfigured, match=r"made by version 7.*redis-cli DEL 'snapshot:ai_scorer:\{test\}'"):
+        await asyncio.wait_for(Running(redis_url, Picky).task, 10)
+    await client.set(key, b"garbage")
+    with pytest.raises(Misconfigured, match="cannot be used"):
+        await asyncio.wait_for(Running(redis_url, RunningSum).task, 10)
+
+
+class Listener(RunningSum):
+    """Reads two streams and notes the size of each batch of `sig:raw`."""
+
+    inputs = (STREAMS.raw, STREAMS.control)
+
+
+async def test_a_lazy_input_waits_for_company_but_not_for_ever(redis_url, client):
+    running = Running(redis_url, Listener, lazy={STREAMS.raw: 0.2})
+    await send(client, 1)
+
+    async def first() -> bool:
+        return await totals(client) == [1]
+
+    await until(first)
+    for value in range(2, 12):
+        await send(client, value)
+        await asyncio.sleep(0.01)
+
+    # All ten came within the wait, so they left in one entry.
+    async def all_of_them() -> bool:
+        return len(await totals(client)) == 11
+
+    await until(all_of_them)
+    await running.stop()
+    assert await client.xlen(STREAMS.scored) <= 3
+
+
+async def test_a_lazy_input_does_not_hold_up_another(redis_url, client):
+    running = Running(redis_url, Listener, lazy={STREAMS.raw: 5.0})
+    await send(client, 1)
+
+    async def first() -> bool:
+        return await totals(client) == [1]
+
+    await until(first)
+    await send(client, 2)
+    await client.xadd(STREAMS.control, {"m": codec.encode([Mark(ts=100, source="t")])})
+
+    async def prompt() -> bool:
+        return await totals(client) == [1, 101]
+
+    await until(prompt, within=2.0)
+    await running.kill()
+
+
+async def test_entries_that_cause_nothing_are_acknowledged_soon_all_the_same(redis_url, client):
+    class Silent(RunningSum):
+        def advance(self, delivery: Delivery, out: Outbox) -> None:
+            self.seen += 1
+
+    running = Running(redis_url, Silent)
+    await send(client, *range(50))
+
+    async def acknowledged() -> bool:
+        return running.cores[-1].seen == 50 and (await client.xpending(STREAMS.raw, "ai_scorer"))["pending"] == 0
+
+    await until(acknowledged, within=5.0)
+    await running.stop()
