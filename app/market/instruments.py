@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from app.core.config import Section
 from app.core.errors import Misconfigured, Rejected
+from app.core.yaml_file import read_mapping
 
 
 class Instrument(Section):
@@ -116,14 +116,7 @@ def read_instruments(path: Path) -> Instruments:
     Raises:
         Misconfigured: the file is missing, not a mapping of symbols, or an entry breaks a rule.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Misconfigured(f"symbols file {path} does not exist; set `symbols_file` in the configuration") from None
-    except yaml.YAMLError as error:
-        raise Misconfigured(f"symbols file {path} is not valid YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise Misconfigured(f"symbols file {path} must map symbols to their filters")
+    tree = read_mapping(path, what="symbols file", remedy="set `symbols_file` in the configuration")
     found: dict[str, Instrument] = {}
     for symbol, entry in tree.items():
         try:

@@ -7,29 +7,25 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import BadInput
+from app.market.schema import CLOCK as CLOCK
+from app.market.schema import DEPTH_CLEAR as DEPTH_CLEAR
+from app.market.schema import DEPTH_SET as DEPTH_SET
 from app.market.schema import FIELDS
+from app.market.schema import FUNDING as FUNDING
+from app.market.schema import INDEX as INDEX
+from app.market.schema import KINDS as KINDS
+from app.market.schema import LAST as LAST
+from app.market.schema import MARK as MARK
+from app.market.schema import QUOTE as QUOTE
+from app.market.schema import REPAIRED as REPAIRED
 from app.market.schema import SCHEMA as SCHEMA
+from app.market.schema import SNAPSHOT as SNAPSHOT
+from app.market.schema import TRADE as TRADE
 from app.market.schema import check_schema as check_schema
 
 Rows = npt.NDArray[np.void]
 
 EVENT: Final = np.dtype(FIELDS)
-
-# Kinds. Values are on disk: never renumber.
-DEPTH_SET: Final = 1  # the quantity at a price is now qty (absolute, not a difference)
-DEPTH_CLEAR: Final = 2  # forget one side (side ±1) or both (0); a snapshot follows
-TRADE: Final = 3  # side is the aggressor's
-MARK: Final = 4  # px is the mark price
-FUNDING: Final = 5  # px is the current funding rate, qty the next funding time in seconds since the epoch
-CLOCK: Final = 6  # nothing but time passing
-QUOTE: Final = 7  # best price and quantity of one side, from a feed beside the depth feed
-INDEX: Final = 8  # px is the index price
-KINDS: Final = range(1, 9)
-
-# Flags.
-LAST: Final = 1  # last row of a venue message: the book is consistent here
-SNAPSHOT: Final = 2  # part of a snapshot
-REPAIRED: Final = 4  # an importer or the collector changed it (clamped time, re-snapshot after a gap)
 
 
 def empty(n: int = 0) -> Rows:

@@ -1,4 +1,4 @@
-"""The layout of an event row, described without numpy so that services that never look inside need not load it."""
+"""The layout and vocabulary of event rows, apart from numpy: a service that only passes rows on need not load it."""
 
 import hashlib
 from typing import Final
@@ -17,6 +17,22 @@ FIELDS: Final = [
 ]
 
 ROW_BYTES: Final = 40
+
+# Kinds. Values are on disk: never renumber.
+DEPTH_SET: Final = 1  # the quantity at a price is now qty (absolute, not a difference)
+DEPTH_CLEAR: Final = 2  # forget one side (side ±1) or both (0); a snapshot follows
+TRADE: Final = 3  # side is the aggressor's
+MARK: Final = 4  # px is the mark price
+FUNDING: Final = 5  # px is the current funding rate, qty the next funding time in seconds since the epoch
+CLOCK: Final = 6  # nothing but time passing
+QUOTE: Final = 7  # best price and quantity of one side, from a feed beside the depth feed
+INDEX: Final = 8  # px is the index price
+KINDS: Final = range(1, 9)
+
+# Flags.
+LAST: Final = 1  # last row of a venue message: the book is consistent here
+SNAPSHOT: Final = 2  # part of a snapshot
+REPAIRED: Final = 4  # an importer or the collector changed it (clamped time, re-snapshot after a gap)
 
 SCHEMA: Final = hashlib.blake2b(repr(FIELDS).encode(), digest_size=8).hexdigest()
 
