@@ -1,0 +1,29 @@
+"""Runs the scorer: `python -m app.ai_scorer.main`."""
+
+import sys
+
+from app.ai_scorer.build import core_factory
+from app.bus.loop import run_service
+from app.core.process import Process, run_main, run_process
+from app.settings import load_settings
+
+
+def main() -> int:
+    settings = load_settings()
+
+    async def body(process: Process) -> None:
+        make_core = core_factory(settings, process.registry)
+        await run_service(process, settings.bus, settings.shard.id, "ai_scorer", make_core)
+
+    return run_process(
+        "ai_scorer",
+        body,
+        metrics_host=settings.metrics.host,
+        metrics_port=settings.metrics.ai_scorer,
+        log_level=settings.logging.level,
+        log_format=settings.logging.format,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

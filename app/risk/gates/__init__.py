@@ -1,0 +1,1 @@
+"""The gates an entry must pass, one a file."""
