@@ -37,4 +37,4 @@ class SimSettings(Section):
 
     fees: FeeSettings = FeeSettings()
     latency: LatencySettings = LatencySettings()
-    queue: Literal["risk_averse", "proportional"] = "risk_averse"
+    queue: Literal["risk_averse", "proportional", "power_2", "power_3", "log"] = "power_3"
