@@ -19,14 +19,14 @@ class Wiring:
     """
 
     def __init__(self, cores: Mapping[str, Core], *, tap: Tap, refused: Refusal) -> None:
-        self._cores = dict(cores)
-        self._readers: dict[str, list[str]] = {}
+        self._readers: dict[str, list[tuple[str, Core]]] = {}
         for name, core in cores.items():
             for stream in core.inputs:
-                self._readers.setdefault(stream, []).append(name)
+                self._readers.setdefault(stream, []).append((name, core))
         self._tap = tap
         self._refused = refused
         self._waiting: deque[Delivery] = deque()
+        self._out = Outbox()
         self._count = 0
 
     def feed_block(self, stream: str, block: bytes) -> None:
@@ -37,15 +37,22 @@ class Wiring:
             self._deliver(self._waiting.popleft())
 
     def _deliver(self, delivery: Delivery) -> None:
-        for name in self._readers.get(delivery.stream, ()):
-            out = Outbox()
+        out = self._out
+        for name, core in self._readers.get(delivery.stream, ()):
             try:
-                self._cores[name].advance(delivery, out)
+                core.advance(delivery, out)
             except BadInput as error:
                 self._refused(name, delivery, error)
-            for refused, _payload, error in out.dead:
-                self._refused(name, refused, error)
-            for stream, messages in out.messages.items():
-                self._tap(stream, messages)
+            if not out.empty:
+                self._hand_on(name)
+
+    def _hand_on(self, name: str) -> None:
+        out = self._out
+        for part, _payload, fault in out.dead:
+            self._refused(name, part, fault)
+        for stream, messages in out.messages.items():
+            self._tap(stream, messages)
+            if stream in self._readers:
                 self._count += 1
                 self._waiting.append(Delivery(stream, f"{self._count}-0", messages))
+        out.clear()

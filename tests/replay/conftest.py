@@ -1,0 +1,77 @@
+"""One paper run of real processes, and what is built from its archive."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.market.rows import Rows, concat
+from app.settings import Settings
+from app.store.archive import ArchiveReader
+from app.store.publish import Publication
+from app.store.writer import ArchiveWriter
+
+_NAMES = ("AVIARY_SET", "AVIARY_OVERLAYS", "AVIARY_CONFIG", "AVIARY_ARCHIVE", "AVIARY_SHARD", "REDIS_URL")
+_PLAIN = {name: value for name, value in os.environ.items() if name not in _NAMES}
+_ANY_PORTS = [
+    part
+    for name in ("collector", "signal_engine", "ai_scorer", "risk", "executor", "sandbox")
+    for part in ("--set", f"metrics.{name}=0")
+] + ["--set", "sandbox.port=0"]
+
+VENUE = "bybit_v5"
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m app` with these arguments."""
+    return subprocess.run(
+        [sys.executable, "-m", "app", *map(str, arguments)],
+        capture_output=True, text=True, env=_PLAIN, timeout=240, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The directory and the report of a run by the event clock, with real processes and a real Redis."""
+    runs = tmp_path_factory.mktemp("paper") / "runs"
+    done = command("up", "--clock", "event", "--speed", "0", "--for", "120", "--seed", "3", "--runs", runs, "--json",
+                   *_ANY_PORTS)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return next(runs.iterdir()), json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def market(paper: tuple[Path, dict[str, Any]]) -> Rows:
+    """The rows of that run."""
+    return concat(ArchiveReader(paper[0] / "archive", VENUE))
+
+
+@pytest.fixture(scope="session")
+def settings(paper: tuple[Path, dict[str, Any]]) -> Settings:
+    """The configuration of that run."""
+    from app.console.run_config import load_config
+
+    return load_config(paper[0])
+
+
+def write_archive(root: Path, rows: Rows, *, times: int = 1) -> Path:
+    """`rows` as an archive, `times` one after the other."""
+    length = int(rows["ts_recv"][-1] - rows["ts_recv"][0]) + 100_000_000
+    with Publication(root, VENUE) as publication:
+        writer = ArchiveWriter(publication, venue=VENUE, recording="r", symbols={1: "BTCUSDT"}, first_seq=0)
+        for n in range(times):
+            shifted = rows.copy()
+            shifted["ts_recv"] += np.int64(n * length)
+            shifted["ts_event"] += np.int64(n * length)
+            writer.append(shifted)
+        writer.close()
+        publication.commit()
+    return root
