@@ -1,0 +1,1 @@
+"""The command line: the paper launcher, status, doctor, and what they print."""
