@@ -1,7 +1,7 @@
 """CPU a message costs on its way through a service: consume, decode, handle, encode, produce, acknowledge.
 
 Ours is the real service loop with a core that passes each message on. The reference is what one writes with redis-py:
-XREADGROUP, decode, one pipeline (transaction) of an XADD a message and one XACK a batch, with the same codec, uvloop and
+XREADGROUP, decode, one pipeline (transaction) of an XADD a message and an XACK a batch, with the same codec, uvloop and
 hiredis. Both drain the same number of equal messages from the same server in this process; the server's own CPU is not
 counted. In the headline figure every input entry holds one message, as the reference writes them; `batched` is the loop
 reading what the loop before it wrote under load, many messages an entry.

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import redis
 
+from app.bus.server import die_with_parent
+
 
 def relay(url: str, source: str, target: str, payload_bytes: int) -> None:
     """Move entries from `source` to `target` for ever."""
@@ -30,8 +32,10 @@ def relay(url: str, source: str, target: str, payload_bytes: int) -> None:
 def start_chain(url: str, streams: Sequence[str], payloads: Sequence[int]) -> list["subprocess.Popen[bytes]"]:
     """One relay process between each pair of neighbouring `streams`."""
     return [
-        subprocess.Popen([sys.executable, "-m", "benchmarks.floor", url, source, target, str(size)])
-        for source, target, size in zip(streams, streams[1:], payloads, strict=True)
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.floor", url, source, target, str(size)], preexec_fn=die_with_parent
+        )
+        for source, target, size in zip(streams[:-1], streams[1:], payloads, strict=True)
     ]
 
 
