@@ -68,6 +68,10 @@ class MetricsSettings(Section):
     executor: int = Field(default=9105, ge=0, le=65535)
     sandbox: int = Field(default=9106, ge=0, le=65535)
 
+    def port_of(self, service: str) -> int:
+        """The port of `service`."""
+        return int(getattr(self, service))
+
 
 class LoggingSettings(Section):
     """Structured logs on standard error."""
@@ -143,8 +147,9 @@ def load_settings(
     paths = config_paths(config, overlays)
     if assignments is None:
         assignments = environment_assignments()
-    tree = read_layers(paths, assignments)
-    return validate(Settings, tree, source=" + ".join(str(path) for path in paths))
+    given = list(assignments)
+    tree = read_layers(paths, given)
+    return validate(Settings, tree, source=" + ".join(str(path) for path in paths), assignments=given)
 
 
 def environment_assignments() -> list[str]:

@@ -17,8 +17,7 @@ import redis.asyncio as aioredis
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from app.bus.loop import ServiceLoop
-from app.bus.metrics import LoopMetrics
+from app.bus.loop import run_service
 from app.bus.server import RedisServer
 from app.bus.settings import BusSettings
 from app.bus.types import Delivery, Outbox
@@ -86,9 +85,8 @@ async def ours(url: str, count: int) -> float:
     registry = CollectorRegistry()
     settings = BusSettings(redis_url=url, batch_entries=BATCH, block_ms=10)  # type: ignore[arg-type]
     process = Process("risk", registry, 0)
-    loop = ServiceLoop(settings, STREAMS, "risk", lambda: PassOn(count, done), LoopMetrics(registry, PassOn.inputs))
     began = time.process_time()
-    task = asyncio.create_task(loop.run(process))
+    task = asyncio.create_task(run_service(process, settings, STREAMS.shard, "risk", lambda: PassOn(count, done)))
     await done.wait()
     process.stop.set()
     await task

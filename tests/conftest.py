@@ -11,6 +11,7 @@ import redis
 from hypothesis import settings
 
 from app.bus.server import RedisServer
+from tests.service_rig import ServiceProcess, StartService
 
 # A shell starts background commands with Ctrl-C ignored, and nohup with hang-ups; children would inherit that, and
 # the tests that send them these signals would wait for ever.
@@ -51,6 +52,27 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of that database."""
+    with redis.Redis.from_url(redis_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+def start_service(tmp_path: Path) -> Iterator[StartService]:
+    """Starts a service (its name, then assignments) as a process that does not outlive the test."""
+    started: list[ServiceProcess] = []
+
+    def start(service: str, *assignments: str) -> ServiceProcess:
+        started.append(ServiceProcess(service, tmp_path / f"{service}.log", *assignments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end(signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import sys
 
 from app.ai_scorer.build import core_factory
 from app.bus.loop import run_service
-from app.core.process import Process, run_main, run_process
+from app.core.process import Process, run_main
+from app.process import run_configured
 from app.settings import load_settings
 
 
@@ -15,14 +16,7 @@ def main() -> int:
         make_core = core_factory(settings, process.registry)
         await run_service(process, settings.bus, settings.shard.id, "ai_scorer", make_core)
 
-    return run_process(
-        "ai_scorer",
-        body,
-        metrics_host=settings.metrics.host,
-        metrics_port=settings.metrics.ai_scorer,
-        log_level=settings.logging.level,
-        log_format=settings.logging.format,
-    )
+    return run_configured(settings, "ai_scorer", body)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Reading streams from outside the service loop: recorders, consoles, benchmarks."""
 
+import time
 from collections.abc import Sequence
 
-from app.bus import entries, recovery
+from app.bus import entries, readers, recovery
 from app.bus.settings import BusSettings
 from app.bus.types import Delivery, Outbox
 from app.bus.wire import Wire, pack
@@ -11,9 +12,12 @@ from app.messages.streams import Streams
 
 log = get_logger(__name__)
 
+#: Well within the shortest `bus.reader_gone_s` that makes sense.
+_SIGN_EVERY_S = 2.0
+
 
 class StreamReader:
-    """A consumer group of its own, which trimming respects like any service's.
+    """A consumer group of its own, which trimming respects like any service's until its reader has gone.
 
     `read`, do something lasting with the result, `ack`. What was read but not acknowledged is read again by the next
     reader of the group. An error of the connection (`OSError`, `Retryable`) is the caller's to handle: `connect`
@@ -25,11 +29,12 @@ class StreamReader:
         self._streams = streams
         self._inputs = tuple(inputs)
         self._group = group
-        self._wire = Wire(
-            bus.redis_url.get_secret_value(), name=f"aviary:{group}:{streams.shard}", probe_key=streams.md
-        )
+        name = readers.client_name(streams, group)
+        self._wire = Wire(bus.redis_url.get_secret_value(), name=name, probe_key=streams.md)
         self._unacknowledged: dict[str, list[bytes]] = {}
         self._pending_first = True
+        self._has_read = False
+        self._sign_due = 0.0
 
     async def connect(self) -> None:
         """Connect, and create the group at the beginning of each stream if it is new.
@@ -39,6 +44,8 @@ class StreamReader:
             Retryable: Redis cannot be reached.
         """
         await self._wire.connect()
+        if not await self._sign() and self._has_read:
+            log.warning("was away too long; what was trimmed meanwhile is missed", group=self._group)
         await recovery.ensure_groups(self._wire, self._group, self._inputs)
         self._pending_first = True
         self._unacknowledged.clear()
@@ -48,7 +55,10 @@ class StreamReader:
 
         What cannot be decoded is logged and left out: dead letters are the services' to write.
         """
+        if time.monotonic() >= self._sign_due:
+            await self._sign()
         reply = (await self._wire.call(self._command(), 1))[0]
+        self._has_read = True
         deliveries = []
         out = Outbox()
         found = False
@@ -80,13 +90,15 @@ class StreamReader:
 
     async def forget(self) -> None:
         """Destroy the group, so that streams need not be kept for it any longer."""
-        for stream in self._inputs:
-            await self._wire.command("XGROUP", "DESTROY", stream, self._group)
-            await self._wire.command("HDEL", self._streams.floors, f"{stream}|{self._group}")
+        await readers.strike_off(self._wire, self._streams, self._group)
 
     def close(self) -> None:
         """Close the connection; the group stays."""
         self._wire.close()
+
+    async def _sign(self) -> bool:
+        self._sign_due = time.monotonic() + _SIGN_EVERY_S
+        return await readers.sign(self._wire, self._streams, self._group)
 
     def _command(self) -> bytes:
         wait = () if self._pending_first else ("BLOCK", self._bus.block_ms)

@@ -53,14 +53,19 @@ async def ensure_groups(wire: Wire, group: str, inputs: Sequence[str]) -> None:
                 raise
 
 
+async def connections(wire: Wire, name: str) -> list[str]:
+    """The connections called `name`, as CLIENT LIST describes them."""
+    clients = (await wire.command("CLIENT", "LIST")).decode()
+    return [line for line in clients.splitlines() if f" name={name} " in line]
+
+
 async def claim_name(wire: Wire, name: str) -> None:
     """Make sure that no other process serves under `name`.
 
     Raises:
         Misconfigured: one does. Two would share a group's entries and each have half a state.
     """
-    clients = (await wire.command("CLIENT", "LIST")).decode()
-    holders = [line for line in clients.splitlines() if f" name={name} " in line]
+    holders = await connections(wire, name)
     if len(holders) > 1:
         address = next((word for line in holders for word in line.split() if word.startswith("addr=")), "")
         raise Misconfigured(

@@ -10,11 +10,16 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 from app.core.errors import Misconfigured, Retryable
+from app.core.ports import HeldPort, hold_any_port, hold_port
 
 _START_DEADLINE_S = 10.0
+_HOST = "127.0.0.1"
+#: A node's cluster bus listens this far above its port.
+_CLUSTER_BUS = 10_000
 
 
 def find_redis_server() -> Path:
@@ -38,38 +43,27 @@ def find_redis_server() -> Path:
     )
 
 
-def free_port() -> int:
-    """A TCP port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _free_cluster_port() -> int:
-    """A free port whose cluster bus port, 10,000 above, exists."""
-    while (port := free_port()) > 65_535 - 10_000:
-        pass
-    return port
-
-
 class RedisServer:
     """One server on loopback, with its data and log in `directory`.
 
     `appendonly` syncs the log every second: what a power cut may cost is one second, and every service recovers
     from what is left. `cluster` starts it as a cluster node. A stopped server may be started again on the same
-    port with the same data.
+    port with the same data; the port is held for it as long as this object lives.
     """
 
     def __init__(self, directory: Path, *, port: int = 0, appendonly: bool = True, cluster: bool = False) -> None:
         self.directory = directory
-        self.port = port or (_free_cluster_port() if cluster else free_port())
+        held = _held_ports(port, cluster=cluster)
+        self.port = port or held[0].port
+        for one in held:
+            weakref.finalize(self, one.close)
         self._appendonly = appendonly
         self._cluster = cluster
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{_HOST}:{self.port}/0"
 
     @property
     def log_file(self) -> Path:
@@ -130,7 +124,7 @@ class RedisServer:
     def _arguments(self) -> list[str]:
         arguments = [
             *("--port", str(self.port)),
-            *("--bind", "127.0.0.1"),
+            *("--bind", _HOST),
             *("--dir", str(self.directory)),
             *("--logfile", str(self.log_file)),
             *("--save", ""),
@@ -144,7 +138,7 @@ class RedisServer:
         return arguments
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=0.5) as probe:
+        with contextlib.suppress(OSError), socket.create_connection((_HOST, self.port), timeout=0.5) as probe:
             probe.sendall(b"PING\r\n")
             return probe.recv(64).startswith(b"+PONG")
         return False
@@ -153,6 +147,20 @@ class RedisServer:
         with contextlib.suppress(OSError):
             return " | ".join(self.log_file.read_text(errors="replace").strip().splitlines()[-3:])
         return "no log was written"
+
+
+def _held_ports(port: int, *, cluster: bool) -> list[HeldPort]:
+    """The port that was given, if it can be held, else any; for a node of a cluster that of its bus as well."""
+    if port:
+        held = hold_port(_HOST, port)
+        return [] if held is None else [held]
+    while True:
+        held = hold_any_port(_HOST)
+        if not cluster:
+            return [held]
+        if held.port <= 65_535 - _CLUSTER_BUS and (bus := hold_port(_HOST, held.port + _CLUSTER_BUS)) is not None:
+            return [held, bus]
+        held.close()
 
 
 def die_with_parent() -> None:

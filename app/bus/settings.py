@@ -17,3 +17,6 @@ class BusSettings(Section):
         default=50_000, ge=100, description="a writer waits while its slowest reader is this far behind"
     )
     reconnect_max_s: float = Field(default=5.0, gt=0)
+    reader_gone_s: float = Field(
+        default=60.0, gt=0, description="a recorder without connection is not waited for after this"
+    )

@@ -13,7 +13,7 @@ class Delivery(NamedTuple):
     stream: str
     entry_id: str
     messages: Sequence[Message] = ()
-    block: bytes = b""
+    block: bytes | memoryview = b""
 
 
 class Outbox:

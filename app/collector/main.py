@@ -5,8 +5,9 @@ from functools import partial
 
 from app.collector.archive import Archive
 from app.collector.run import Plan, run_collector
-from app.core.process import Process, run_main, run_process
+from app.core.process import Process, run_main
 from app.market.instruments import read_instruments
+from app.process import run_configured
 from app.settings import ROOT, Settings, load_settings, resolve
 
 
@@ -41,14 +42,7 @@ def main() -> int:
     async def body(process: Process) -> None:
         await run_collector(process, plan)
 
-    return run_process(
-        "collector",
-        body,
-        metrics_host=settings.metrics.host,
-        metrics_port=settings.metrics.collector,
-        log_level=settings.logging.level,
-        log_format=settings.logging.format,
-    )
+    return run_configured(settings, "collector", body)
 
 
 if __name__ == "__main__":

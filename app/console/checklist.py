@@ -1,6 +1,7 @@
 """What is looked at before anything is started, each with a line that says how it is."""
 
 import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 
 from app.bus.server import RedisServer
@@ -19,15 +20,15 @@ from app.settings import config_paths, resolve
 TAPES = Path("data/tapes")
 
 
-def prepare(options: UpOptions, run: Path, view: View) -> Plan:
-    """Work out the run and check what it needs.
+def prepare(options: UpOptions, run: Path, view: View, held: ExitStack) -> Plan:
+    """Work out the run and check what it needs. Its ports are held until `held` is closed.
 
     Raises:
         Misconfigured: something does not fit or is missing.
         BadInput: the tape cannot be read.
     """
     tape = None if options.tape is None else open_tape(options.tape, view)
-    plan = make_plan(options, run, tape)
+    plan = make_plan(options, run, tape, held)
     files = ", ".join(path.name for path in config_paths(options.config, options.overlays))
     view.check("configuration", f"{files}, digest {config_digest(plan.settings)[:12]}")
     view.check(

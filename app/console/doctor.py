@@ -152,9 +152,8 @@ def _sync_s(place: Path) -> float:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
-    wanted = {
-        f"metrics.{name}": (settings.metrics.host, getattr(settings.metrics, name)) for name in ("sandbox", *PIPELINE)
-    }
+    metrics = settings.metrics
+    wanted = {f"metrics.{name}": (metrics.host, metrics.port_of(name)) for name in ("sandbox", *PIPELINE)}
     wanted["sandbox.port"] = (settings.sandbox.host, settings.sandbox.port)
     taken = [f"{name} {port}" for name, (host, port) in wanted.items() if port and not is_free(host, port)]
     if not taken:

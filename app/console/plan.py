@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +70,10 @@ class Plan:
         return env
 
 
-def make_plan(options: UpOptions, run: Path, tape: Tape | None) -> Plan:
+def make_plan(options: UpOptions, run: Path, tape: Tape | None, held: ExitStack) -> Plan:
     """Work out the run in directory `run`; `tape` is the archive that `options.tape` was opened as.
+
+    Its ports are the run's until `held` is closed.
 
     Raises:
         Misconfigured: options exclude each other, or the settings they lead to are not valid.
@@ -87,7 +90,7 @@ def make_plan(options: UpOptions, run: Path, tape: Tape | None) -> Plan:
     event = _wants_event_clock(options, base)
     implied = [*_market(options, base, tape), *_clock(options, event=event), *_archive(base, run)]
     services = PIPELINE if options.live else ("sandbox", *PIPELINE)
-    ports = _ports(base, services)
+    ports = _ports(base, services, held)
     assignments = (*given, *implied, *options.assignments, *_addresses(base, ports))
     settings = load_settings(options.config, options.overlays, assignments)
     instruments = read_instruments(resolve(settings.symbols_file))
@@ -156,10 +159,10 @@ def _archive(base: Settings, run: Path) -> list[str]:
     return [_line("archive.root", str((run / "archive").resolve()))] if default else []
 
 
-def _ports(base: Settings, services: Sequence[str]) -> dict[str, Port]:
-    ports = choose_ports(base.metrics.host, {name: getattr(base.metrics, name) for name in services})
+def _ports(base: Settings, services: Sequence[str], held: ExitStack) -> dict[str, Port]:
+    ports = choose_ports(base.metrics.host, {name: base.metrics.port_of(name) for name in services}, held)
     if "sandbox" in services:
-        ports |= choose_ports(base.sandbox.host, {EXCHANGE: base.sandbox.port})
+        ports |= choose_ports(base.sandbox.host, {EXCHANGE: base.sandbox.port}, held)
     return ports
 
 

@@ -1,10 +1,11 @@
 """Ports for a run's processes: the configured ones where they are free, others where they are not."""
 
-import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from app.core.errors import Misconfigured
+from app.core.ports import HeldPort, hold_any_port, hold_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,51 +22,37 @@ class Port:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen on `host`:`port` now."""
-    with socket.socket() as probe:
-        # As servers do: connections of a former server that still linger are no obstacle.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+    """Whether a server could listen on `host`:`port` now, and nobody holds it for one."""
+    try:
+        held = hold_port(host, port)
+    except OSError:
+        return False
+    if held is not None:
+        held.close()
+    return held is not None
 
 
-def choose_ports(host: str, wanted: Mapping[str, int]) -> dict[str, Port]:
-    """A port for each name in `wanted`, all different.
+def choose_ports(host: str, wanted: Mapping[str, int], held: ExitStack) -> dict[str, Port]:
+    """A port for each name in `wanted`, all different, and nobody else's until `held` is closed.
 
     Raises:
-        Misconfigured: this machine has no address `host`.
+        Misconfigured: this machine has no address `host`, or no free port.
     """
     chosen: dict[str, Port] = {}
-    used: set[int] = set()
-    held: list[socket.socket] = []
-    try:
-        for name, port in wanted.items():
-            if not port or port in used or not is_free(host, port):
-                held.append(_any_port(host, name))
-                taken = int(held[-1].getsockname()[1])
-            else:
-                taken = port
-            used.add(taken)
-            chosen[name] = Port(port, taken)
-    finally:
-        # Held until all are chosen, so that the system does not offer one port twice.
-        for probe in held:
-            probe.close()
+    for name, port in wanted.items():
+        try:
+            taken = held.enter_context(_hold(host, port))
+        except OSError as error:
+            raise Misconfigured(
+                f"no port for {name}: {host} cannot be listened on ({error.strerror}); set metrics.host or "
+                "sandbox.host to an address of this machine"
+            ) from None
+        chosen[name] = Port(port, taken.port)
     return chosen
 
 
-def _any_port(host: str, name: str) -> socket.socket:
-    probe = socket.socket()
-    try:
-        probe.bind((host, 0))
-    except OSError as error:
-        probe.close()
-        raise Misconfigured(f"no port for {name}: {host} cannot be listened on ({error.strerror}); set metrics.host "
-                            "or sandbox.host to an address of this machine") from None  # fmt: skip
-    return probe
+def _hold(host: str, port: int) -> HeldPort:
+    return (hold_port(host, port) if port else None) or hold_any_port(host)
 
 
 def reachable(host: str) -> str:

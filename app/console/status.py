@@ -43,7 +43,7 @@ def _targets(runs: Path, run: Path | None) -> tuple[str | None, dict[str, str]]:
             return facts.id, {name: service.metrics_url for name, service in facts.services.items()}
     metrics = load_settings().metrics
     host = reachable(metrics.host)
-    return None, {name: f"http://{host}:{getattr(metrics, name)}/metrics" for name in PIPELINE}
+    return None, {name: f"http://{host}:{metrics.port_of(name)}/metrics" for name in PIPELINE}
 
 
 def _alive(pid: int) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -42,7 +42,8 @@ def up(options: UpOptions, *, as_json: bool = False) -> int:
     except Misconfigured as error:
         view.check("options", str(error), mark="fail")
         return EXIT_MISCONFIGURED
-    code = _run(options, run, view)
+    with ExitStack() as held:
+        code = _run(options, run, view, held)
     if as_json and (run / REPORT).exists():
         sys.stdout.write((run / REPORT).read_text(encoding="utf-8"))
     with suppress(OSError):
@@ -50,10 +51,10 @@ def up(options: UpOptions, *, as_json: bool = False) -> int:
     return code
 
 
-def _run(options: UpOptions, run: Path, view: View) -> int:
+def _run(options: UpOptions, run: Path, view: View, held: ExitStack) -> int:
     redis: RedisServer | None = None
     try:
-        plan = prepare(options, run, view)
+        plan = prepare(options, run, view, held)
         facts = _facts(plan, run)
         save_config(run, plan.settings)
         redis = start_redis(plan, run, view)

@@ -3,10 +3,11 @@
 import sys
 
 from app.bus.loop import run_service
-from app.core.process import Process, run_main, run_process
+from app.core.process import Process, run_main
 from app.executor.build import core_factory, rules_of
 from app.executor.warm import warm
 from app.messages.streams import Streams
+from app.process import run_configured
 from app.settings import load_settings
 
 _ROWS_WAIT_S = 0.02
@@ -29,14 +30,7 @@ def main() -> int:
             lazy={streams.md: _ROWS_WAIT_S},
         )
 
-    return run_process(
-        "executor",
-        body,
-        metrics_host=settings.metrics.host,
-        metrics_port=settings.metrics.executor,
-        log_level=settings.logging.level,
-        log_format=settings.logging.format,
-    )
+    return run_configured(settings, "executor", body)
 
 
 if __name__ == "__main__":

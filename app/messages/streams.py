@@ -50,6 +50,11 @@ class Streams:
         """Hash: `stream|group` → the oldest entry id that group may still have to read again."""
         return f"floors:{{{self.shard}}}"
 
+    @property
+    def readers(self) -> str:
+        """Hash: group of a reader that is no service → when it was last heard of, ms of Redis's clock."""
+        return f"readers:{{{self.shard}}}"
+
     def snapshot(self, service: str) -> str:
         """Key of the last snapshot of `service`'s core."""
         return f"snapshot:{service}:{{{self.shard}}}"

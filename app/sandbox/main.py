@@ -4,8 +4,9 @@ import asyncio
 import sys
 
 from app.core.logging import get_logger
-from app.core.process import Process, run_main, run_process
+from app.core.process import Process, run_main
 from app.market.instruments import Instrument, read_instruments
+from app.process import run_configured
 from app.sandbox.counts import export
 from app.sandbox.exchange import Exchange
 from app.sandbox.flow import Flow, MergedFlow
@@ -23,14 +24,7 @@ def main() -> int:
     async def body(process: Process) -> None:
         await run(process, settings)
 
-    return run_process(
-        "sandbox",
-        body,
-        metrics_host=settings.metrics.host,
-        metrics_port=settings.metrics.sandbox,
-        log_level=settings.logging.level,
-        log_format=settings.logging.format,
-    )
+    return run_configured(settings, "sandbox", body)
 
 
 async def run(process: Process, settings: Settings) -> None:

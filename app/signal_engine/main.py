@@ -3,8 +3,9 @@
 import sys
 
 from app.bus.loop import run_service
-from app.core.process import Process, run_main, run_process
+from app.core.process import Process, run_main
 from app.features.warm import warm
+from app.process import run_configured
 from app.settings import load_settings
 from app.signal_engine.build import core_factory
 from app.signal_engine.service import SOURCE
@@ -19,14 +20,7 @@ def main() -> int:
         make_core = core_factory(settings, process.registry)
         await run_service(process, settings.bus, settings.shard.id, SOURCE, make_core)
 
-    return run_process(
-        SOURCE,
-        body,
-        metrics_host=settings.metrics.host,
-        metrics_port=settings.metrics.signal_engine,
-        log_level=settings.logging.level,
-        log_format=settings.logging.format,
-    )
+    return run_configured(settings, SOURCE, body)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry
 
-from app.bus.loop import ServiceLoop
-from app.bus.metrics import LoopMetrics
+from app.bus.loop import run_service
 from app.bus.settings import BusSettings
 from app.bus.types import Core, Delivery, Outbox
 from app.core.errors import BadInput
@@ -61,19 +60,18 @@ class Running:
         lazy: Mapping[str, float] | None = None,
         **bus: object,
     ) -> None:
-        registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         self.settings = BusSettings(redis_url=url, block_ms=50, reconnect_max_s=0.2, **bus)  # type: ignore[arg-type]
-        self.metrics = LoopMetrics(registry, make_core().inputs)
-        self.registry = registry
-        self.process = Process(service, registry, 0)
+        self.process = Process(service, self.registry, 0)
         self.cores: list[Core] = []
 
         def factory() -> Core:
             self.cores.append(make_core())
             return self.cores[-1]
 
-        self.loop = ServiceLoop(self.settings, STREAMS, service, factory, self.metrics, lazy=lazy)
-        self.task = asyncio.create_task(self.loop.run(self.process))
+        self.task = asyncio.create_task(
+            run_service(self.process, self.settings, STREAMS.shard, service, factory, lazy=lazy)
+        )
 
     async def stop(self) -> None:
         """Stop in order."""

@@ -60,6 +60,7 @@ async def test_every_message_is_handled_once_and_in_order(redis_url, client):
     await running.stop()
     assert await totals(client) == [n * (n + 1) // 2 for n in range(1, 101)]
     assert (await client.xpending(STREAMS.raw, "ai_scorer"))["pending"] == 0
+    assert len(running.cores) == 1, "the core that named the inputs is the one that serves"
 
 
 async def test_killed_at_random_moments_it_neither_loses_nor_repeats(redis_url, client, seed):

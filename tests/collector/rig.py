@@ -1,9 +1,7 @@
 """A collector at work between a scripted venue and a real Redis, and what came out of it."""
 
 import asyncio
-import os
-import sys
-import urllib.request
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -26,6 +24,7 @@ from app.store.frames import read_header
 from app.store.layout import read_sidecar
 from app.store.part import read_part
 from app.store.spool import read_spool, spool_dir
+from tests.service_rig import ServiceProcess
 from tests.venues.scripted import Peer, acknowledge, eventually
 from tests.venues.sink import snapshot
 
@@ -180,69 +179,49 @@ async def collecting(redis_url: str, ws_url: str, archive: Path | None, **option
 
 
 class RealCollector:
-    """`python -m app.collector.main` as a process."""
+    """`python -m app.collector.main` as a process, for tests that have a loop to keep running."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self.process = process
-        self._port = port
-
-    def metrics(self) -> Mapping[str, float]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=2) as answer:
-                lines = answer.read().decode().splitlines()
-        except OSError:
-            return {}
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+    def __init__(self, service: ServiceProcess) -> None:
+        self.service = service
 
     async def until(self, name: str, at_least: float = 1.0) -> None:
         """Wait until the metric called `name` is `at_least` that."""
         seen: Mapping[str, float] = {}
         deadline = asyncio.get_running_loop().time() + 20
         while seen.get(name, 0.0) < at_least:
-            assert self.process.returncode is None, f"it ended with {self.process.returncode}"
+            assert self.service.alive, f"it ended:\n{self.service.said()}"
             assert asyncio.get_running_loop().time() < deadline, f"{name} never reached {at_least}: {seen}"
             await asyncio.sleep(0.01)
-            seen = await asyncio.to_thread(self.metrics)
+            seen = await asyncio.to_thread(self.service.metrics)
 
     async def ready(self) -> None:
         await self.until('service_ready{service="collector"}')
 
+    async def ended(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        return await asyncio.to_thread(self.service.wait)
+
     async def terminate(self) -> int:
-        self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), 20)
+        return await asyncio.to_thread(self.service.end, signal.SIGTERM)
 
     async def kill(self) -> None:
-        self.process.kill()
-        await self.process.wait()
+        await asyncio.to_thread(self.service.end, signal.SIGKILL)
 
 
 @asynccontextmanager
-async def real_collector(
-    redis_url: str, ws_url: str, archive: Path, port: int, *settings: str, log: Path | None = None
-) -> AsyncIterator[RealCollector]:
+async def real_collector(redis_url: str, ws_url: str, archive: Path, *settings: str) -> AsyncIterator[RealCollector]:
     """A collector process that is killed on leaving, should it still run."""
-    assignments = [
+    assignments = (
         f"collector.ws_url={ws_url}",
         f"collector.rest_url={DEAD}",
         f"archive.root={archive}",
         f"bus.redis_url={redis_url}",
-        f"metrics.collector={port}",
         f"shard.id={SHARD}",
         "collector.reconnect_max_s=0.2",
-        "logging.format=json",
         *settings,
-    ]
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("AVIARY_", "REDIS_", "BYBIT_"))}
-    with (log or Path(os.devnull)).open("ab") as sink:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app.collector.main"),
-            cwd=ROOT,
-            env={**env, "AVIARY_SET": "\n".join(assignments)},
-            stderr=sink,
-        )
+    )
+    collector = RealCollector(ServiceProcess("collector", archive.parent / "collector.log", *assignments))
     try:
-        yield RealCollector(process, port)
+        yield collector
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await collector.kill()

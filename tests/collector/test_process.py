@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.bus.server import RedisServer, free_port
+from app.bus.server import RedisServer
 from app.market.rows import CLOCK, DEPTH_CLEAR, LAST, REPAIRED, SNAPSHOT
 from app.sandbox.flow import ScriptedFlow
 from tests.collector.rig import (
@@ -59,9 +59,9 @@ def test_it_loads_nothing_it_does_not_use() -> None:
 async def test_killed_at_any_moment_it_leaves_no_hole(
     venue: ScriptedVenue, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    archive, port = tmp_path / "archive", free_port()
+    archive = tmp_path / "archive"
     for number in range(1, 4):
-        async with real_collector(redis_server.url, venue.url, archive, port) as collector:
+        async with real_collector(redis_server.url, venue.url, archive) as collector:
             peer = await venue.peer(number)
             await collector.ready()
             sending = asyncio.create_task(trading(peer, 1000 * (number - 1) + 11, 900))
@@ -76,7 +76,7 @@ async def test_killed_at_any_moment_it_leaves_no_hole(
             await sending
         if number == 3:
             assert len(stream_rows_of(redis_server)) < len(archive_rows(archive))
-    async with real_collector(redis_server.url, venue.url, archive, port) as collector:
+    async with real_collector(redis_server.url, venue.url, archive) as collector:
         await collector.ready()
         kept = archive_rows(archive)
         rows = stream_rows(redis_server.url)
@@ -98,12 +98,11 @@ def stream_rows_of(server: RedisServer) -> np.ndarray[tuple[int], np.dtype[np.vo
 
 
 async def test_weight_and_silence(venue: ScriptedVenue, redis_url: str, tmp_path: Path) -> None:
-    async with real_collector(redis_url, venue.url, tmp_path, port := free_port()) as collector:
-        assert port
+    async with real_collector(redis_url, venue.url, tmp_path / "archive") as collector:
         await collector.ready()
         await trading(await venue.peer(), 11, 4000)
         await collector.until("feed_messages_total", 4001)
-        figures = collector.metrics()
+        figures = collector.service.metrics()
         assert figures["process_resident_memory_bytes"] < 100e6
         before = len(stream_rows(redis_url))
         await asyncio.sleep(0.5)
@@ -117,26 +116,24 @@ async def test_it_waits_for_redis_at_the_start_and_can_be_stopped_meanwhile(
     venue: ScriptedVenue, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     redis_server.stop()
-    log = tmp_path / "log"
-    async with real_collector(redis_server.url, venue.url, tmp_path, free_port(), log=log) as collector:
+    async with real_collector(redis_server.url, venue.url, tmp_path / "archive") as collector:
         await asyncio.sleep(1.0)
-        assert collector.process.returncode is None
+        assert collector.service.alive
         redis_server.start()
         await collector.ready()
         assert await collector.terminate() == 0
     redis_server.stop()
-    async with real_collector(redis_server.url, venue.url, tmp_path, free_port(), log=log) as collector:
+    async with real_collector(redis_server.url, venue.url, tmp_path / "archive") as collector:
         await asyncio.sleep(1.0)
         assert await collector.terminate() == 0
-    assert "cannot be reached" in log.read_text()
+        assert "cannot be reached" in collector.service.said()
 
 
 async def test_a_symbol_the_venue_does_not_have_ends_it_as_misconfigured(redis_url: str, tmp_path: Path) -> None:
-    log = tmp_path / "log"
     flow = ScriptedFlow([builders.snapshot(0), builders.depth(3_600_000, (1, 599_999, 12))])
     async with builders.running(flow, speed=1.0) as wire:
         ws = wire.url.replace("http", "ws") + builders.PUBLIC
         more = [f"collector.rest_url={wire.url}", "shard.symbols=[BTCUSDT, ETHUSDT]"]
-        async with real_collector(redis_url, ws, tmp_path, free_port(), *more, log=log) as collector:
-            assert await asyncio.wait_for(collector.process.wait(), 20) == 2
-    assert "the venue does not list ETHUSDT; correct shard.symbols" in log.read_text()
+        async with real_collector(redis_url, ws, tmp_path / "archive", *more) as collector:
+            assert await collector.ended() == 2
+            assert "the venue does not list ETHUSDT; correct shard.symbols" in collector.service.said()

@@ -40,6 +40,15 @@ class Rig:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
+    def crash(self, name: str, times: int) -> None:
+        """Have it end by itself and be started again so many times, without the pauses; then await one end more."""
+        for _ in range(times):
+            self.until_ended(name)
+            self.fleet.tick()
+            self[name].retry_at = 0
+            self.fleet.tick()
+        self.until_ended(name)
+
 
 def test_a_crash_is_noted_with_its_reason_and_the_process_started_again(tmp_path: Path) -> None:
     rig = Rig(tmp_path, risk="print('out of luck'); raise SystemExit(1)")
@@ -60,12 +69,7 @@ def test_pauses_double_and_too_many_crashes_within_a_minute_end_the_run(tmp_path
     rig = Rig(tmp_path, max_restarts=3, risk="raise SystemExit(1)")
     rig["risk"].was_ready = True
     rig.fleet.start(["risk"])
-    for _ in range(3):
-        rig.until_ended("risk")
-        rig.fleet.tick()
-        rig["risk"].retry_at = 0
-        rig.fleet.tick()
-    rig.until_ended("risk")
+    rig.crash("risk", 3)
     with pytest.raises(
         ServiceFailed, match=r"risk keeps ending \(exit code 1\): it wrote no log\nits log is .*risk\.log"
     ):
@@ -76,12 +80,7 @@ def test_pauses_double_and_too_many_crashes_within_a_minute_end_the_run(tmp_path
 def test_one_that_was_never_ready_is_given_up_sooner(tmp_path: Path) -> None:
     rig = Rig(tmp_path, risk="raise SystemExit(1)")
     rig.fleet.start(["risk"])
-    for _ in range(2):
-        rig.until_ended("risk")
-        rig.fleet.tick()
-        rig["risk"].retry_at = 0
-        rig.fleet.tick()
-    rig.until_ended("risk")
+    rig.crash("risk", 2)
     with pytest.raises(ServiceFailed, match="risk keeps ending"):
         rig.fleet.tick()
 

@@ -19,12 +19,6 @@ pytestmark = pytest.mark.skipif(
 
 # A first start on a new machine compiles kernels.
 START_S = 240.0
-# Any free ports: the configured ones may be taken between being looked at and being opened, by whatever runs beside.
-ANY_PORTS = [
-    part
-    for name in ("collector", "signal_engine", "ai_scorer", "risk", "executor", "sandbox")
-    for part in ("--set", f"metrics.{name}=0")
-] + ["--set", "sandbox.port=0"]
 
 
 class Launcher:
@@ -33,7 +27,7 @@ class Launcher:
     def __init__(self, runs: Path, *arguments: str) -> None:
         self.runs = runs
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", "up", "--runs", str(runs), *ANY_PORTS, *arguments],
+            [sys.executable, "-m", "app", "up", "--runs", str(runs), *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -127,6 +121,19 @@ def test_two_runs_by_the_event_clock_are_equal_record_by_record(launch: Callable
     assert all(report["books_balance"] and not report["books_differences"] for report in reports)
     assert all(report["run"]["ended_by"] == "end of the feed" for report in reports)
     assert all(report["late_orders"] == 0 and report["dead_letters"] == {} for report in reports)
+
+
+def test_launchers_that_start_together_share_no_port(launch: Callable[..., Launcher]) -> None:
+    market = ("--clock", "event", "--speed", "0", "--for", "10", "--seed", "3", "--json")
+    # All of them want the configured ports and look for them at the same moment.
+    launchers = [launch(*market) for _ in range(3)]
+    endings = [launcher.finish() for launcher in launchers]
+    assert [code for code, _, _ in endings] == [0] * 3, endings
+    reports = [json.loads(out) for _, out, _ in endings]
+    urls = [service["metrics_url"] for report in reports for service in report["run"]["services"].values()]
+    assert len(urls) == len(set(urls)) == 3 * 6
+    assert not any(service["restarts"] for report in reports for service in report["run"]["services"].values())
+    assert len({report["records_digest"] for report in reports}) == 1
 
 
 def test_a_killed_service_comes_back_and_an_interrupt_ends_the_run_in_order(launch: Callable[..., Launcher]) -> None:
