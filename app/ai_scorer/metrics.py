@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from app.ai_scorer.distribution import Distribution
 from app.ai_scorer.model import Arm
-from app.core.metrics import labelled
+from app.core.metrics import children, labelled
 
 REFUSALS: Final = ("schema_mismatch", "not_finite", "bad_score", "bad_input")
 
@@ -34,6 +34,7 @@ class ScorerMetrics:
         self._shadow = Gauge("model_shadow_id", "1 for the model scored beside it", ["model"], registry=registry)
         self._tau_entry = Gauge("tau_entry_current", "Score an entry needs", ["model"], registry=registry)
         self._tau_hold = Gauge("tau_hold_current", "Score a position needs to be kept", ["model"], registry=registry)
+        self.scored_of = children(self.scored)
         labelled(self.scored, ("entry", "hold"))
         labelled(self.refused, REFUSALS)
 

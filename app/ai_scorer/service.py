@@ -113,7 +113,7 @@ class ScorerCore:
 
     def _count(self, signal: Signal, score: float, beside: float | None) -> None:
         metrics = self._metrics
-        metrics.scored.labels(signal.kind).inc()
+        metrics.scored_of(signal.kind).inc()
         if signal.kind != "entry":
             return
         metrics.scores.update(score)
@@ -135,6 +135,10 @@ class ScorerCore:
             log.warning("shadow not scored", error=why)
 
 
+def _fits(value: float) -> bool:
+    return -_LARGEST <= value <= _LARGEST
+
+
 def _fault(message: Message, stream: str) -> BadInput | None:
     """Why `message` cannot be scored, or None."""
     if not isinstance(message, Signal):
@@ -146,11 +150,9 @@ def _fault(message: Message, stream: str) -> BadInput | None:
         )
     if message.side not in (1, -1):
         return BadInput(f"signal {message.id}: side is {message.side}, expected 1 or -1")
-    if not all(-_LARGEST <= value <= _LARGEST for value in message.features):
-        worst = next(
-            name
-            for name, value in zip(catalogue.NAMES, message.features, strict=True)
-            if not -_LARGEST <= value <= _LARGEST
-        )
+    # The sum of sizes is a bound for each of them, and no bound if one is a NaN; only then each is looked at.
+    if not sum(map(abs, message.features)) <= _LARGEST and not all(map(_fits, message.features)):
+        pairs = zip(catalogue.NAMES, message.features, strict=True)
+        worst = next(name for name, value in pairs if not _fits(value))
         return BadInput(f"signal {message.id}: feature {worst} is not a finite 32-bit number", reason="not_finite")
     return None

@@ -1,15 +1,22 @@
 """Identifiers derived from causes, so that a repeat of the same cause is recognised as such."""
 
-import base64
 import hashlib
+from typing import Final
+
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+#: Base32 (RFC 4648, lower case) of ten bits at a time.
+_PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def derived_id(*parts: object) -> str:
     """16 lower-case base32 characters (80 bits) that depend on nothing but `parts`, in order."""
     # The unit separator cannot occur in a symbol or a strategy name, so ("a", "bc") and ("ab", "c") differ.
     text = "\x1f".join(map(str, parts))
-    digest = hashlib.blake2b(text.encode(), digest_size=10).digest()
-    return base64.b32encode(digest).decode().lower()
+    bits = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=10).digest())
+    return (
+        _PAIRS[bits >> 70] + _PAIRS[bits >> 60 & 1023] + _PAIRS[bits >> 50 & 1023] + _PAIRS[bits >> 40 & 1023]
+        + _PAIRS[bits >> 30 & 1023] + _PAIRS[bits >> 20 & 1023] + _PAIRS[bits >> 10 & 1023] + _PAIRS[bits & 1023]
+    )  # fmt: skip
 
 
 def signal_id(strategy: str, symbol: str, ts: int, kind: str) -> str:
@@ -23,3 +30,13 @@ def client_order_id(signal: str, leg: str, attempt: int) -> str:
     `leg` is ``entry``, ``take_profit`` or ``exit``; `attempt` counts from 0 within the leg.
     """
     return f"{signal}-{leg[:8]}-{attempt}"
+
+
+def cancel_id(order: str) -> str:
+    """Id of the message that takes `order` back."""
+    return f"{order}-cancel"
+
+
+def is_cancel(message: str) -> bool:
+    """Whether `message` is an id of `cancel_id`."""
+    return message.endswith("-cancel")

@@ -70,7 +70,7 @@ class Feature:
 
 _CKS = "Cont, Kukanov, Stoikov (2014), The price impact of order book events, J. Financial Econometrics 12(1)"
 _XGH = "after Xu, Gould, Howison (2018), Multi-level order-flow imbalance, Market Microstructure and Liquidity 4(3)"
-_IMBALANCE = "Cartea, Jaimungal, Penalva (2015), Algorithmic and High-Frequency Trading, ch. 10"
+_IMBALANCE = "Cartea, Jaimungal, Penalva (2015), Algorithmic and High-Frequency Trading, ch. 12"
 _SLOPE = "after Naes, Skjeltorp (2006), Order book characteristics and the volume-volatility relation, JFM 9(4)"
 _ABDL = "Andersen, Bollerslev, Diebold, Labys (2003), Econometrica 71(2), with exponential weights"
 _HASBROUCK = "signed volume, Hasbrouck (1991), J. Finance 46(1)"
@@ -256,7 +256,8 @@ def _schema() -> str:
 SCHEMA: Final = _schema()
 
 _INDEX = {name: i for i, name in enumerate(NAMES)}
-_SIDED = np.array([feature.sided for feature in FEATURES])
+#: The signs of a row's columns as seen from side -1, 0 and 1.
+_SIGNS = np.array([[side if feature.sided else 1.0 for feature in FEATURES] for side in (-1, 0, 1)])
 
 
 def index_of(name: str) -> int:
@@ -276,11 +277,10 @@ def oriented(features: npt.ArrayLike, side: npt.ArrayLike) -> npt.NDArray[np.flo
 
     Args:
         features: (…, COUNT) raw values.
-        side: (…) +1 for long, -1 for short.
+        side: (…) integers, +1 for long, -1 for short.
     """
-    values = np.asarray(features, np.float64)
-    signs = np.where(_SIDED, np.asarray(side, np.float64)[..., np.newaxis], 1.0)
-    return np.asarray(values * signs)
+    signs: npt.NDArray[np.float64] = _SIGNS[np.asarray(side, np.int64) + 1]
+    return np.asarray(np.asarray(features, np.float64) * signs)
 
 
 def check_schema(found: str, *, where: str) -> None:

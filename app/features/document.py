@@ -27,8 +27,20 @@ in replay and in research. The number is the column, in every signal, archive an
 
 At a consistent book, `bid` and `ask` are the best prices in ticks, `qb(i)` and `qa(i)` the quantities at the i-th \
 best level, `mid = (bid + ask) / 2`; `t` is event time (`ts_recv`). Sums run over the past since statistics last \
-began: at the first row, or anew after {GAP_NS // NS_PER_S} s without any row, a clock row included. In a formula, the \
+began: at the first row, or anew after {GAP_NS // NS_PER_S} s without any row, a clock row included, and at a clear \
+flagged LOST, before which rows are missing. In a formula, the \
 window is tau, lag or window.
+
+What that leaves open:
+
+* A message is the rows up to the one flagged LAST; its time is that row's. The book holds the depth rows, not the \
+quotes. If a message leaves it crossed, its newer side wins and takes away what it crosses; levels further from the \
+touch than `signal_engine.book_ticks` allows are unknown.
+* A message counts as a snapshot if it clears a side or any of its rows is flagged SNAPSHOT. What compares the book \
+with the one before adds 0 over a snapshot, and over a time in which a side was empty.
+* Trades against the bids are those of sellers. A message may have trades and depth: its trades come first.
+
+Of the columns:
 
 * **Sided** features change sign when bids and asks are swapped. A model sees them times the side of the trade.
 * **Warm-up** is counted from the instrument's first two-sided book. Before, the value is NaN, and so is every value \
@@ -38,7 +50,8 @@ past, and the same market gives other values to an engine that has just begun. G
 or with an archive, a minute and more: after {SLOWEST_NS // NS_PER_S} s of memory two thirds are forgotten, not all.
 * **Where there is nothing to say** a number says so, because a venue may never send it and candidates need all \
 features. No mark price in the last minute: `basis` is 0 and `mark_known` is 0. No funding rate yet: `funding` is 0. \
-No trade yet: flows, rates and `vpin` are 0, and `since_trade` is at its 10 s. `vpin` has buckets of \
+No trade yet: flows, rates and `vpin` are 0, and `since_trade` is at its 10 s, as `since_move` is before the mid first \
+moves. `vpin` has buckets of \
 {BUCKET_TRADES:g} trades of mean size, so that it needs no setting for each instrument.
 
 | # | name | unit | sided | window | warm-up | formula | source |

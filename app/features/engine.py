@@ -20,6 +20,7 @@ from app.features.evaluate import GROUP_OF
 from app.features.layout import (
     BOUND,
     EVERY,
+    EVERY_MESSAGE,
     FIRST_WATCH,
     FOUND,
     H_DUE,
@@ -78,6 +79,10 @@ BOOK_FAULTS: Mapping[str, int] = {
     "off_grid": OFF_GRID,
     "bad_price": BAD,
 }
+
+# They lie side by side, so that reading them is one slice.
+_FAULTS = slice(CROSSED, CROSSED + len(BOOK_FAULTS))
+assert list(BOOK_FAULTS.values()) == list(range(_FAULTS.start, _FAULTS.stop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,9 @@ class EngineState(msgspec.Struct, frozen=True):
 class FeatureEngine:
     """Books and statistics of some instruments, and the watches and holds on them.
 
-    Passing time is reported at clock rows, and at any row after `silence_ns` without one.
+    Passing time is reported at clock rows, and at any row after `silence_ns` without one. Features are computed as far
+    as watches and holds ask for them, or with `every_message` all of them at the end of each venue message; what comes
+    out is the same.
     """
 
     def __init__(
@@ -151,6 +158,7 @@ class FeatureEngine:
         *,
         book_ticks: int,
         silence_ns: int = NO_HOLD,
+        every_message: bool = False,
     ) -> None:
         check_window(book_ticks)
         self.instruments = tuple(instruments)
@@ -170,6 +178,8 @@ class FeatureEngine:
         self._plan = np.zeros(FIRST_WATCH + n + 1, np.int64)
         self._plan[[LAST_TS, TOLD]] = -1
         self._plan[SILENCE] = silence_ns
+        self._plan[EVERY_MESSAGE] = every_message
+        self._out_ints, self._out_floats = np.zeros((0, OUT), np.int64), np.zeros((0, COUNT), np.float64)
         self._set_watches(watches)
         self.set_holds(())
 
@@ -187,8 +197,9 @@ class FeatureEngine:
         self._holds = np.array(rows, np.int64).reshape(-1, HOLD)
         self._plan[NEXT_HOLD] = min((hold.due for hold in holds), default=NO_HOLD)
         self._plan[MOST_PER_ROW] = most = len(self._watches) + len(holds) + 1
-        self._out_ints = np.zeros((_OUT_ROWS + most, OUT), np.int64)
-        self._out_floats = np.zeros((_OUT_ROWS + most, COUNT), np.float64)
+        if most > len(self._out_ints) - _OUT_ROWS:
+            self._out_ints = np.zeros((_OUT_ROWS + 2 * most, OUT), np.int64)
+            self._out_floats = np.zeros((_OUT_ROWS + 2 * most, COUNT), np.float64)
 
     def due(self) -> list[int]:
         """When each hold is due next, in the order they were given."""
@@ -270,9 +281,10 @@ class FeatureEngine:
         """`ts_recv` of the last row handled; -1 before the first."""
         return int(self._plan[LAST_TS])
 
-    def book_faults(self) -> I64:
-        """Counters so far, (instruments, BOOK_FAULTS)."""
-        return self._books[:, list(BOOK_FAULTS.values())]
+    def book_faults(self) -> list[list[int]]:
+        """Counters so far: for each instrument, those of `BOOK_FAULTS`."""
+        counts: list[list[int]] = self._books[:, _FAULTS].tolist()
+        return counts
 
     def state(self) -> EngineState:
         """The state as plain data."""

@@ -65,7 +65,7 @@ from app.features.layout import (
     VARIANCES,
 )
 from app.market.book import ASK_LEVELS, BID_LEVELS, TICK_SIZE, level_slot, next_level
-from app.market.compiled import kernel
+from app.market.compiled import inlined, kernel
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -124,7 +124,7 @@ _SLOPE_LEVELS = 10
 _DEEP_LEVELS = 20
 
 
-@kernel
+@inlined
 def _touch(times: I64, stats: F64, out: F64) -> None:
     spread = -times[LEVEL_TICKS + LEVELS] - times[LEVEL_TICKS]
     bids = asks = 0.0
@@ -140,7 +140,7 @@ def _touch(times: I64, stats: F64, out: F64) -> None:
     out[_IMBALANCE_5] = (bids - asks) / (bids + asks)
 
 
-@kernel
+@inlined
 def _sums(times: I64, stats: F64, ts: int, out: F64) -> None:
     fastest, fast, slow, slowest = decays(ts - times[BOOK_DECAYED_TO])
     out[_OFI] = stats[OFI] * fastest
@@ -156,7 +156,7 @@ def _sums(times: I64, stats: F64, ts: int, out: F64) -> None:
     out[_CANCEL_RATE] = stats[CANCELLED_EITHER] * slow * _RATE_5S
 
 
-@kernel
+@inlined
 def _trade_sums(times: I64, stats: F64, ts: int, out: F64) -> None:
     fastest, fast, slow, slowest = decays(ts - times[TRADES_DECAYED_TO])
     out[_FLOW] = stats[FLOW] * fastest
@@ -170,7 +170,7 @@ def _trade_sums(times: I64, stats: F64, ts: int, out: F64) -> None:
     out[_VPIN] = one_sided / volume if volume > 0.0 else 0.0
 
 
-@kernel
+@inlined
 def _returns(times: I64, stats: F64, ts: int, out: F64) -> None:
     for i in range(len(_LAGS)):
         point = ts // GRID_NS - _LAGS[i]
@@ -180,7 +180,7 @@ def _returns(times: I64, stats: F64, ts: int, out: F64) -> None:
         out[_RETURN + i] = 1e4 * (stats[MID] / before - 1.0) if known else math.nan
 
 
-@kernel
+@inlined
 def _gridded(times: I64, stats: F64, ts: int, out: F64) -> None:
     for i in range(_VOLS):
         weight = stats[VARIANCE_WEIGHTS + i]
@@ -195,7 +195,7 @@ def _gridded(times: I64, stats: F64, ts: int, out: F64) -> None:
         out[_RANGE + 2 * i + 1] = 0.5 * ((mid - low) - (high - mid))
 
 
-@kernel
+@inlined
 def _timed(qty: F64, times: I64, stats: F64, ts: int, out: F64) -> None:
     _gridded(times, stats, ts, out)
     out[_SINCE_TRADE] = 1e-9 * float(min(ts - times[TRADED_AT], SINCE_MOST_NS))
@@ -231,7 +231,7 @@ def _walk(state: I64, qty: F64, times: I64, stats: F64, side: int) -> tuple[floa
     return sum_10, sum_20, plain / float(1 + abs(tenth - best))
 
 
-@kernel
+@inlined
 def _deep(state: I64, qty: F64, times: I64, stats: F64, out: F64) -> None:
     if not times[DEPTH_KNOWN]:
         bid_10, bid_20, bid_slope = _walk(state, qty, times, stats, 1)
@@ -247,7 +247,7 @@ def _deep(state: I64, qty: F64, times: I64, stats: F64, out: F64) -> None:
     out[_SLOPE_SKEW] = stats[DEPTH + 3]
 
 
-@kernel
+@inlined
 def compute(group: int, state: I64, qty: F64, times: I64, stats: F64, ts: int, out: F64) -> None:
     """Write the columns of `group` at `ts`. The book must be two-sided, as when a message ended, the grid sampled."""
     if group == TOUCH:

@@ -80,6 +80,7 @@ NEXT_HOLD: Final = 3  # earliest due time among the holds
 FOUND: Final = 4  # rows the last call wrote
 MOST_PER_ROW: Final = 5  # rows one event row can cause at most
 SILENCE: Final = 6  # ns without a clock row after which any row reports that time has passed
+EVERY_MESSAGE: Final = 7  # 1: evaluate at the end of each venue message, whether anything asks for it or not
 FIRST_WATCH: Final = 8  # from here on, for each instrument, its first row of `watches`; then their number
 PLAN_STATE: Final = 3
 NO_HOLD: Final = 1 << 62

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from app.features.evaluate import all_finite, all_warm
 from app.features.layout import (
     EVERY,
+    EVERY_MESSAGE,
     FIRST_WATCH,
     FOUND,
     H_DUE,
@@ -32,9 +33,9 @@ from app.features.layout import (
     WATCH_FIRED,
 )
 from app.features.statistics import observe, observe_clock, pass_time
-from app.features.trigger import compute_rest, every, fires
+from app.features.trigger import ALL_DONE, compute_rest, every, fires
 from app.market.book import BEST_ASK, BEST_BID, OPEN, two_sided
-from app.market.compiled import kernel
+from app.market.compiled import inlined, kernel
 from app.market.rows import CLOCK, LAST
 from app.market.words import META, PX, QTY, TS_EVENT, TS_RECV, flags_of, instrument_of, kind_of, side_of
 
@@ -55,7 +56,7 @@ def _write(plan: I64, out: I64, kind: int, index: int, ints: I64, row: int, side
     plan[FOUND] = found + 1
 
 
-@kernel
+@inlined
 def _entries(
     books: I64,
     levels: F64,
@@ -73,16 +74,23 @@ def _entries(
     """Try the watches on the instrument whose message ends at `row`."""
     ts = ints[row, TS_RECV]
     state, qty, own_times, own_stats = books[slot], levels[slot], times[slot], stats[slot]
+    done = 0
+    if plan[EVERY_MESSAGE] and two_sided(state):
+        compute_rest(0, state, qty, own_times, own_stats, ts, out_floats[plan[FOUND]])
+        done = ALL_DONE
     for watch in range(plan[FIRST_WATCH + slot], plan[FIRST_WATCH + slot + 1]):
         out = out_floats[plan[FOUND]]
         if watches[watch, W_SIDE_FEATURE] == EVERY:
             every(state, qty, own_times, own_stats, ts, out)
             _write(plan, out_ints, WATCH_FIRED, watch, ints, row, 0, state)
+            done = 0
         else:
-            side = fires(watches, watch, bounds, state, qty, own_times, own_stats, ts, out)
+            side = fires(watches, watch, bounds, done, state, qty, own_times, own_stats, ts, out)
             if side != 0:
                 watches[watch, W_FIRED] = ts
                 _write(plan, out_ints, WATCH_FIRED, watch, ints, row, side, state)
+                # The next one is written to a row of its own.
+                done = 0
 
 
 @kernel

@@ -33,8 +33,8 @@ from app.features.layout import (
 )
 from app.features.levels import compare_books
 from app.market.book import BEST_ASK, BEST_BID, book_row, two_sided
-from app.market.compiled import kernel
-from app.market.rows import DEPTH_CLEAR, DEPTH_SET, FUNDING, LAST, MARK, SNAPSHOT, TRADE
+from app.market.compiled import inlined, kernel
+from app.market.rows import DEPTH_CLEAR, DEPTH_SET, FUNDING, LAST, LOST, MARK, SNAPSHOT, TRADE
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ def _end_message(state: I64, qty: F64, times: I64, stats: F64, ts: int) -> None:
     times[RESYNC] = 0
 
 
-@kernel
+@inlined
 def observe(
     state: I64,
     qty: F64,
@@ -105,6 +105,8 @@ def observe(
         if px >= stats[NEAR_BID] if side > 0 else px <= stats[NEAR_ASK]:
             times[CHANGED] = 1
     elif kind == DEPTH_CLEAR:
+        if flags & LOST:
+            restart(times, stats, plan[RUNNING])
         times[DEPTH_KNOWN] = 0
         times[CHANGED] = 1
     elif kind == TRADE:

@@ -27,6 +27,8 @@ I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
 _GROUP_COUNT = max(GROUP_OF) + 1
+#: The bit set of all groups.
+ALL_DONE = (1 << _GROUP_COUNT) - 1
 
 
 @kernel
@@ -65,9 +67,11 @@ def every(state: I64, qty: F64, times: I64, stats: F64, ts: int, out: F64) -> No
 
 @kernel
 def fires(
-    watches: I64, watch: int, bounds: F64, state: I64, qty: F64, times: I64, stats: F64, ts: int, out: F64
+    watches: I64, watch: int, bounds: F64, done: int, state: I64, qty: F64, times: I64, stats: F64, ts: int, out: F64
 ) -> int:
     """The side of the candidate `watch` raises at `ts`, or 0; with all features in `out` if there is one.
+
+    `done` is the bit set of the groups that are in `out` already.
 
     At most one candidate a watch and ts, whatever the cooldown: a candidate's id is made of them.
     """
@@ -75,7 +79,6 @@ def fires(
         return 0
     if not all_warm(times, ts) or not two_sided(state):
         return 0
-    done = 0
     for condition in range(watches[watch, W_BOUNDS], watches[watch, W_BOUNDS_END]):
         feature = int(bounds[condition, B_FEATURE])
         done = _need(feature, done, state, qty, times, stats, ts, out)

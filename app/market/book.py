@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import Misconfigured, SchemaMismatch
-from app.market.bitset import mark, next_down, next_up, unmark
-from app.market.compiled import kernel
+from app.market.bitset import next_down, next_up, unmark
+from app.market.compiled import inlined, kernel
 from app.market.instruments import Instrument
 from app.market.rows import DEPTH_CLEAR, DEPTH_SET, LAST, QUOTE, Rows, faults
 from app.market.words import META, PX, QTY, flags_of, instrument_of, kind_of, side_of, words
@@ -237,22 +237,37 @@ def book_set(state: I64, qty: F64, side: int, tick: int, quantity: float) -> boo
             state[OUT_OF_WINDOW] += 1
             return False
         _recentre(state, qty, tick)
-    slot = level_slot(state, side, tick)
-    if quantity == 0.0:
-        if qty[slot] != 0.0:
-            _remove(state, qty, side, tick)
-        return True
-    count, best, other = (BID_LEVELS, BEST_BID, BEST_ASK) if side > 0 else (ASK_LEVELS, BEST_ASK, BEST_BID)
-    if qty[slot] == 0.0:
-        window = state[WINDOW]
-        mark(state, HEADER + (0 if side > 0 else window >> 6), tick & (window - 1))
-        state[count] += 1
-    qty[slot] = quantity
-    if state[best] == NONE or (tick - state[best]) * side > 0:
-        state[best] = tick
-    if state[other] != NONE and (tick - state[other]) * side >= 0:
-        state[NEWER] = side
+    _put(state, qty, side, tick, quantity)
     return True
+
+
+@inlined
+def _put(state: I64, qty: F64, side: int, tick: int, quantity: float) -> None:
+    """Set a level inside the window. Whether it is new, changed or deleted is arithmetic: a branch would be a guess."""
+    asks = (1 - side) >> 1
+    window = state[WINDOW]
+    slot = tick & (window - 1)
+    level = EXTRAS + asks * window + slot
+    word = HEADER + asks * (window >> 6) + (slot >> 6)
+    known, used = int(qty[level] != 0.0), int(quantity != 0.0)
+    qty[level] = quantity
+    state[word] = (state[word] & ~(1 << (slot & 63))) | (used << (slot & 63))
+    state[BID_LEVELS + asks] += used - known
+    best, other = state[BEST_BID + asks], state[BEST_ASK - asks]
+    if best == NONE or (tick - best) * side >= 0:
+        _follow_best(state, side, tick, used)
+    if other != NONE and (tick - other) * side >= 0 and used:
+        state[NEWER] = side
+
+
+@kernel
+def _follow_best(state: I64, side: int, tick: int, used: int) -> None:
+    """A level at the best of a side, or beyond it, was set or deleted."""
+    best = BEST_BID if side > 0 else BEST_ASK
+    if used:
+        state[best] = tick
+    elif state[best] == tick:
+        state[best] = next_level(state, side, tick)
 
 
 @kernel

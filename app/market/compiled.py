@@ -23,6 +23,15 @@ _fingerprints: dict[str, str] = {}
 _folders: set[Path] = set()
 
 
+def inlined(function: F) -> F:
+    """A kernel whose code is put in place of every call to it, for what runs on every row.
+
+    A call hands over every array as a dozen machine words; for a function of many arrays that does little, the call
+    costs more than the work.
+    """
+    return _compile(function, forceinline=True)
+
+
 def kernel(function: F) -> F:
     """Compile `function` when first called, keep the machine code, and run it without the interpreter lock.
 
@@ -31,13 +40,17 @@ def kernel(function: F) -> F:
     inside: a kernel that allocates does not compile, and small kernels that call each other run several times faster
     (each call would otherwise count every array up and down).
     """
+    return _compile(function)
+
+
+def _compile(function: F, **options: bool) -> F:
     jit: Any = numba.njit
     config: Any = numba.config
     folder = _cache_folder(function)
     _folders.add(folder)
     before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
-        return cast(F, jit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
+        return cast(F, jit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)(function))
     finally:
         config.CACHE_DIR = before
 

@@ -33,6 +33,10 @@ KINDS: Final = range(1, 9)
 LAST: Final = 1  # last row of a venue message: the book is consistent here
 SNAPSHOT: Final = 2  # part of a snapshot
 REPAIRED: Final = 4  # an importer or the collector changed it (clamped time, re-snapshot after a gap)
+LOST: Final = 8  # rows are missing before this one: what looks back across it begins anew
+# Only in what a scenario makes of recorded rows (`app.sim.hearing`): never recorded, never on a stream.
+VENUE_ONLY: Final = 16  # it happened at the venue, and this row did not reach us
+VIEW_ONLY: Final = 32  # it reached us; at the venue it is no news
 
 SCHEMA: Final = hashlib.blake2b(repr(FIELDS).encode(), digest_size=8).hexdigest()
 

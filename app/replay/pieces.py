@@ -7,8 +7,8 @@ import numpy as np
 
 from app.market.rows import CLOCK, LAST, Rows
 
-#: A few times what the collector puts into one: fewer hand-overs, and buffers that still stay small.
-BLOCK_ROWS: Final = 16_384
+#: More than a reader gives at a time, so that what it gives is rarely cut; buffers still stay small.
+BLOCK_ROWS: Final = 32_768
 
 
 def pieces(blocks: Iterable[Rows], limit: int = BLOCK_ROWS) -> Iterator[Rows]:
@@ -17,6 +17,10 @@ def pieces(blocks: Iterable[Rows], limit: int = BLOCK_ROWS) -> Iterator[Rows]:
     Each of `blocks` has to end where a venue message ends, as those of `ArchiveReader` do.
     """
     for rows in blocks:
+        if len(rows) <= limit:
+            if len(rows):
+                yield rows
+            continue
         ends = np.flatnonzero((rows["flags"] & LAST != 0) | (rows["kind"] == CLOCK)) + 1
         start = 0
         while start < len(rows):

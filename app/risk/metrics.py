@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter
 
-from app.core.metrics import labelled
+from app.core.metrics import children, labelled
 from app.risk.gates.chain import REASONS
 
 
@@ -25,12 +25,13 @@ class RiskMetrics:
         )
         #: By the class name of the gate that a trade made stop entries.
         self.triggers = {"DailyLossCapGate": self.daily_cap_trigger, "LossStreakGate": self.streak_halt}
+        self.signals_of, self._dropped_of = children(self.signals), children(self.dropped)
         labelled(self.signals, ("entry", "hold"))
         labelled(self.dropped, REASONS)
         labelled(self.warmup_drop, symbols)
 
     def count_drop(self, reason: str, symbol: str) -> None:
         """One entry of `symbol` was dropped."""
-        self.dropped.labels(reason).inc()
+        self._dropped_of(reason).inc()
         if reason == "warmup":
             self.warmup_drop.labels(symbol).inc()

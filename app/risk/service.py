@@ -143,7 +143,7 @@ class RiskCore:
 
     def _judge(self, signal: ScoredSignal, out: Outbox) -> None:
         if not out.refeeding:
-            self._metrics.signals.labels(signal.kind).inc()
+            self._metrics.signals_of(signal.kind).inc()
         refusal = self._refusal(signal) if signal.kind == "entry" else None
         if refusal is not None:
             self._drop(signal, refusal, out)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from app.core.metrics import labelled
+from app.core.metrics import children, labelled
 from app.features.engine import BOOK_FAULTS
 from app.features.layout import REASONS
 
@@ -20,6 +20,7 @@ class EngineMetrics:
         self.late = Counter("late_feedback_total", "executor events that broke the executor's mark", registry=registry)
         self.pending = Gauge("pending_rows", "event rows waiting for the executor's mark", registry=registry)
         self.positions = Gauge("known_positions", "positions the signal engine knows to be open", registry=registry)
+        self.signals_of, self.faults_of = children(self.signals), children(self.faults)
         labelled(self.dropped, REASONS)
         for strategy, symbol in pairs:
             for kind in ("entry", "hold"):

@@ -25,7 +25,7 @@ class PendingRows:
     def __len__(self) -> int:
         return self.tail - self.head
 
-    def put(self, block: bytes) -> int:
+    def put(self, block: bytes | memoryview) -> int:
         """Copy the rows of `block` behind `tail`, and return where they end. `tail` is the caller's to move."""
         end = self.tail + len(block) // ROW_BYTES
         if end > len(self.ints):

@@ -8,7 +8,6 @@ streams interleave or how entries are cut; see `app.bus.types.Core`.
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-import numpy as np
 
 from app.bus.types import Delivery, Outbox
 from app.core.errors import BadInput, SchemaMismatch
@@ -41,6 +40,8 @@ class CoreState(msgspec.Struct, frozen=True):
     pending: bytes
     events: list[Event]
     positions: list[tuple[str, str, str, int, int, list[str]]]
+    # Snapshots without it were taken by engines that had been running.
+    told: bool = True
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -72,13 +73,20 @@ class SignalEngine:
         # The executor advances to the last mark at most, and rows wait for the executor: over a silence as long as
         # the feedback delay they would wait for each other. Half of it leaves room for the executor's own steps.
         self._engine = FeatureEngine(
-            list(self._instruments), watches, book_ticks=settings.book_ticks, silence_ns=feedback_delay_ns // 2
+            list(self._instruments),
+            watches,
+            book_ticks=settings.book_ticks,
+            silence_ns=feedback_delay_ns // 2,
+            every_message=settings.evaluate == "every_message",
         )
         self._holds = Holds(strategies, self._instruments)
         self._positions: list[Position] = []
         self._feedback = Feedback(feedback_delay_ns)
         self._rows = PendingRows()
+        # Whether the passing of time was ever told: readers count from the first mark, so it may not be left out.
+        self._told = False
         self._reported_faults = self._engine.book_faults()
+        self._reported_waiting = (-1, -1)
 
     def advance(self, delivery: Delivery, out: Outbox) -> None:
         """Handle one entry of `md` (a block) or of `exec:events` (messages).
@@ -93,6 +101,7 @@ class SignalEngine:
         else:
             raise BadInput(f"the signal engine does not read stream {delivery.stream!r}", reason="unknown_stream")
         self._proceed(out)
+        self._report(out)
 
     def paused(self) -> Collection[str]:
         """Rows wait for the executor, or events for rows; never both."""
@@ -102,7 +111,7 @@ class SignalEngine:
             return (self._streams.execution,)
         return ()
 
-    def _take_rows(self, block: bytes, out: Outbox) -> None:
+    def _take_rows(self, block: bytes | memoryview, out: Outbox) -> None:
         if not block or len(block) % ROW_BYTES:
             raise BadInput(
                 f"md entry of {len(block)} bytes is not a whole number of {ROW_BYTES}-byte event rows",
@@ -135,7 +144,7 @@ class SignalEngine:
             ts = rows.next_ts()
             if ts >= limit:
                 if self._engine.tell_time(ts):
-                    out.send(self._streams.raw, Mark(ts=ts - 1, source=SOURCE))
+                    self._promise(ts - 1, out)
                 return
             if feedback.next_at(limit) <= ts:
                 self._learn(ts)
@@ -152,16 +161,19 @@ class SignalEngine:
         self._positions = list(self._holds.positions.values())
 
     def _emit(self, out: Outbox) -> None:
-        time_passed = False
-        for i, found in enumerate(self._engine.found()):
-            if found.kind == TIME_PASSED:
-                # More rows with this very ts may follow, so the promise ends just before it.
-                out.send(self._streams.raw, Mark(ts=found.ts - 1, source=SOURCE))
-                time_passed = True
-            else:
+        everything = self._engine.found()
+        # A promise holds what those before it did, so the last is enough.
+        last = max((i for i, found in enumerate(everything) if found.kind == TIME_PASSED), default=None)
+        for i, found in enumerate(everything):
+            if found.kind != TIME_PASSED:
                 self._send_signal(i, found, out)
-        if time_passed:
-            self._report(out)
+            elif i == last or not self._told:
+                # More rows with this very ts may follow, so the promise ends just before it.
+                self._promise(found.ts - 1, out)
+
+    def _promise(self, ts: int, out: Outbox) -> None:
+        self._told = True
+        out.send(self._streams.raw, Mark(ts=ts, source=SOURCE))
 
     def _send_signal(self, i: int, found: Found, out: Outbox) -> None:
         features = self._engine.features(i)
@@ -173,18 +185,22 @@ class SignalEngine:
             signal = self._holds.signal(position, found, *_prices(self._instruments[position.symbol], found), features)
         out.send(self._streams.raw, signal)
         if not out.refeeding:
-            self._metrics.signals.labels(signal.strategy, signal.symbol, signal.kind).inc()
+            self._metrics.signals_of(signal.strategy, signal.symbol, signal.kind).inc()
 
     def _report(self, out: Outbox) -> None:
+        """Bring the figures up to date."""
+        waiting = len(self._rows), len(self._positions)
+        if waiting != self._reported_waiting:
+            self._reported_waiting = waiting
+            self._metrics.pending.set(waiting[0])
+            self._metrics.positions.set(waiting[1])
         faults, before = self._engine.book_faults(), self._reported_faults
         self._reported_faults = faults
-        if out.refeeding:
+        if faults == before or out.refeeding:
             return
-        self._metrics.pending.set(len(self._rows))
-        self._metrics.positions.set(len(self._positions))
-        for slot, column in np.argwhere(faults != before).tolist():
-            labels = (self._engine.instruments[slot].symbol, list(BOOK_FAULTS)[column])
-            self._metrics.faults.labels(*labels).inc(int(faults[slot, column] - before[slot, column]))
+        for instrument, counts, old in zip(self._engine.instruments, faults, before, strict=True):
+            for kind, count, known in zip(BOOK_FAULTS, counts, old, strict=True):
+                self._metrics.faults_of(instrument.symbol, kind).inc(count - known)
 
     def snapshot(self) -> bytes:
         """Books, statistics, cooldowns, rows and events that wait, open positions, the executor's mark."""
@@ -197,6 +213,7 @@ class SignalEngine:
             pending=self._rows.to_bytes(),
             events=self._feedback.waiting(),
             positions=[(p.id, p.strategy, p.symbol, p.side, p.due, p.owners) for p in self._positions],
+            told=self._told,
         )
         return _encoder.encode(state)
 
@@ -216,6 +233,7 @@ class SignalEngine:
             )
         self._engine.set_state(state.engine)
         self._feedback.mark, self._feedback.begun = state.mark, state.begun
+        self._told = state.told
         self._feedback.set_waiting(state.events)
         self._rows.set_bytes(state.pending)
         self._holds.set_positions([Position(*fields) for fields in state.positions])

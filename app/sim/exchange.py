@@ -105,10 +105,10 @@ class PaperVenue:
         self._head = np.zeros(HEAD, np.int64)
         self._head[DUE] = NEVER
         self._taken = np.zeros((_TAKEN_MEMORY, TAKEN_WIDTH), np.int64)
-        self._orders = np.zeros((_FIRST_ORDERS, ORDER), np.int64)
-        self._queue = np.zeros((_FIRST_ORDERS, QUEUE), np.float64)
+        self._orders: I64 = np.zeros((_FIRST_ORDERS, ORDER), np.int64)
+        self._queue: F64 = np.zeros((_FIRST_ORDERS, QUEUE), np.float64)
         self._watches = np.zeros((_FIRST_ORDERS, WATCH), np.int64)
-        self._held = np.zeros(_FIRST_ORDERS, np.int64)
+        self._held: I64 = np.zeros(_FIRST_ORDERS, np.int64)
         self._free = list(range(_FIRST_ORDERS))[::-1]
         self._fit_events()
 

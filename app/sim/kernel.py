@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.market.book import BEST_ASK, BEST_BID, NONE, TICK_SIZE, book_row, tick_of, two_sided
-from app.market.compiled import kernel
-from app.market.rows import CLOCK, DEPTH_CLEAR, DEPTH_SET, FUNDING, LAST, MARK, TRADE
+from app.market.compiled import inlined, kernel
+from app.market.rows import CLOCK, DEPTH_CLEAR, DEPTH_SET, FUNDING, LAST, MARK, TRADE, VENUE_ONLY, VIEW_ONLY
 from app.market.words import META, PX, QTY, TS_EVENT, TS_RECV, flags_of, instrument_of, kind_of, side_of
 from app.sim.layout import (
     DUE,
@@ -32,7 +32,7 @@ from app.sim.layout import (
     WATCHED,
     WATCHES,
 )
-from app.sim.matching import match_row
+from app.sim.matching import concerns, match_row
 from app.sim.taking import emit, forget_taken, lots_of
 
 I64 = npt.NDArray[np.int64]
@@ -71,7 +71,7 @@ def _note(facts: I64, rates: F64, head: I64, slot: int, kind: int, px: float, qt
         next_funding(facts, head)
 
 
-@kernel
+@inlined
 def _at_venue(
     ints: I64,
     floats: F64,
@@ -91,6 +91,8 @@ def _at_venue(
 ) -> None:
     meta = ints[row, META]
     kind, side, flags = kind_of(meta), side_of(meta), flags_of(meta)
+    if flags & VIEW_ONLY:
+        return
     px, qty = floats[row, PX], floats[row, QTY]
     state, size = states[0, slot], sizes[0, slot]
     book_row(state, size, kind, side, px, qty, flags)
@@ -106,18 +108,20 @@ def _at_venue(
         kind = CLOCK
     if head[TAKEN] > 0 and kind in (DEPTH_SET, DEPTH_CLEAR):
         forget_taken(taken, head, slot, side, tick)
-    if head[ORDERS] > 0:
+    if concerns(orders, head, state, slot, kind, side, tick, flags):
         lots = lots_of(qty, rates[slot, LOT])
         ts = ints[row, TS_EVENT]
         match_row(orders, queue, held, events, head, state, size, rates[slot], taken, slot, kind, side, tick, lots, ts,
                   flags, model)  # fmt: skip
 
 
-@kernel
+@inlined
 def _in_view(ints: I64, floats: F64, row: int, slot: int, states: I64, sizes: F64, head: I64, watches: I64,
              events: I64) -> None:  # fmt: skip
     meta = ints[row, META]
     flags = flags_of(meta)
+    if flags & VENUE_ONLY:
+        return
     state = states[1, slot]
     book_row(state, sizes[1, slot], kind_of(meta), side_of(meta), floats[row, PX], floats[row, QTY], flags)
     if flags & LAST:
@@ -132,6 +136,67 @@ def crossed(state: I64, side: int, tick: int) -> bool:
     """True if the best bid (side +1) is at `tick` or below, or the best ask (side -1) at `tick` or above."""
     best = state[BEST_BID] if side > 0 else state[BEST_ASK]
     return best != NONE and (best - tick) * side <= 0
+
+
+@inlined
+def _run_venue(
+    ints: I64,
+    floats: F64,
+    keys: I64,
+    order: I64,
+    heads: I64,
+    until: int,
+    slots: I64,
+    states: I64,
+    sizes: F64,
+    facts: I64,
+    rates: F64,
+    head: I64,
+    orders: I64,
+    queue: F64,
+    held: I64,
+    taken: I64,
+    events: I64,
+    model: int,
+) -> None:
+    """The venue's rows up to `until`, or to the first thing that happens or is due."""
+    while heads[VENUE] < heads[END] and head[EVENTS] == 0:
+        row = order[heads[VENUE]]
+        now = keys[row]
+        if now > until or now >= head[DUE]:
+            return
+        heads[VENUE] += 1
+        head[NOW] = now
+        slot = slots[instrument_of(ints[row, META])]
+        if slot >= 0:
+            _at_venue(ints, floats, row, slot, states, sizes, facts, rates, head, orders, queue, held, taken, events,
+                      model)  # fmt: skip
+
+
+@inlined
+def _run_view(
+    ints: I64,
+    floats: F64,
+    heads: I64,
+    until: int,
+    slots: I64,
+    states: I64,
+    sizes: F64,
+    head: I64,
+    watches: I64,
+    events: I64,
+) -> None:
+    """The view's rows up to `until`, or to the first thing that happens or is due."""
+    while heads[VIEW] < heads[END] and head[EVENTS] == 0:
+        row = heads[VIEW]
+        now = ints[row, TS_RECV]
+        if now > until or now >= head[DUE]:
+            return
+        heads[VIEW] += 1
+        head[NOW] = now
+        slot = slots[instrument_of(ints[row, META])]
+        if slot >= 0:
+            _in_view(ints, floats, row, slot, states, sizes, head, watches, events)
 
 
 @kernel
@@ -168,30 +233,17 @@ def advance(
     Returns 0 when both limits are reached.
     """
     head[EVENTS] = 0
-    while True:
+    while head[EVENTS] == 0:
         at_venue = keys[order[heads[VENUE]]] if heads[VENUE] < heads[END] else NEVER
         in_view = ints[heads[VIEW], TS_RECV] if heads[VIEW] < heads[END] else NEVER
-        if head[DUE] <= min(at_venue, in_view) and head[DUE] <= until:
+        if head[DUE] <= min(at_venue, in_view, until):
             head[NOW] = head[DUE]
             _fund(facts, head, events)
-        elif at_venue <= in_view:
-            if at_venue > until:
-                return 0
-            row = order[heads[VENUE]]
-            heads[VENUE] += 1
-            head[NOW] = at_venue
-            slot = slots[instrument_of(ints[row, META])]
-            if slot >= 0:
-                _at_venue(ints, floats, row, slot, states, sizes, facts, rates, head, orders, queue, held, taken,
-                          events, model)  # fmt: skip
+        elif at_venue <= min(in_view, until):
+            _run_venue(ints, floats, keys, order, heads, min(in_view, until), slots, states, sizes, facts, rates, head,
+                       orders, queue, held, taken, events, model)  # fmt: skip
+        elif in_view < at_venue and in_view <= view_until:
+            _run_view(ints, floats, heads, min(at_venue - 1, view_until), slots, states, sizes, head, watches, events)
         else:
-            if in_view > view_until:
-                return 0
-            row = heads[VIEW]
-            heads[VIEW] += 1
-            head[NOW] = in_view
-            slot = slots[instrument_of(ints[row, META])]
-            if slot >= 0:
-                _in_view(ints, floats, row, slot, states, sizes, head, watches, events)
-        if head[EVENTS] > 0:
-            return head[EVENTS]
+            return 0
+    return head[EVENTS]

@@ -5,8 +5,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from app.market.book import NONE, level_qty, next_level
-from app.market.compiled import kernel
+from app.market.book import BEST_ASK, BEST_BID, NONE, level_qty, next_level
+from app.market.compiled import inlined, kernel
 from app.market.rows import DEPTH_CLEAR, DEPTH_SET, LAST, TRADE
 from app.sim.arrays import move_row
 from app.sim.layout import (
@@ -137,6 +137,24 @@ def _settle_level(order: I64, queue: F64, state: I64, qty: F64, ts: int, model: 
 def _crossed(order: I64, state: I64, qty: F64, rates: F64, taken: I64, head: I64) -> bool:
     opposite = facing(state, qty, rates, taken, head, order[SLOT], order[SIDE], order[ACCOUNT])
     return opposite != NONE and (order[TICK] - opposite) * order[SIDE] >= 0
+
+
+@inlined
+def concerns(orders: I64, head: I64, state: I64, slot: int, kind: int, side: int, tick: int, flags: int) -> bool:
+    """Whether a row can do anything to a resting order; nearly none can, and `match_row` is dear."""
+    for j in range(head[ORDERS]):
+        if orders[j, SLOT] == slot:
+            own = orders[j, SIDE]
+            beyond = (orders[j, TICK] - tick) * own
+            level = kind == DEPTH_SET and beyond == 0 and side == own
+            if level or kind == DEPTH_CLEAR or (kind == TRADE and beyond >= 0):
+                return True
+            # What was taken from the other side can only make it recede.
+            opposite = state[BEST_ASK] if own > 0 else state[BEST_BID]
+            crossed = opposite != NONE and (orders[j, TICK] - opposite) * own >= 0
+            if flags & LAST and (crossed or orders[j, DARK]):
+                return True
+    return False
 
 
 @kernel

@@ -177,7 +177,7 @@ class Tape:
         settled = int(self.heads[SETTLED])
         return None if settled < 0 else settled - self.hold
 
-    def append(self, block: bytes) -> None:
+    def append(self, block: bytes | memoryview) -> None:
         """Take in a block of event rows.
 
         Raises:

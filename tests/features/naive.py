@@ -8,7 +8,7 @@ import numpy as np
 
 from app.features.catalogue import GAP_NS, GRID_NS, NAMES, WARM_UPS_NS
 from app.market.instruments import Instrument
-from app.market.rows import CLOCK, DEPTH_CLEAR, FUNDING, LAST, MARK, SNAPSHOT, TRADE, Rows
+from app.market.rows import CLOCK, DEPTH_CLEAR, FUNDING, LAST, LOST, MARK, SNAPSHOT, TRADE, Rows
 from tests.market.naive_book import NaiveBook
 
 _NONE = -1
@@ -75,6 +75,9 @@ class NaiveFeatures:
         self._last_ts = ts
         if kind == CLOCK or int(row["instrument"]) != self.instrument.id:
             return False
+        if kind == DEPTH_CLEAR and flags & LOST:
+            self.past = _Past()
+            self._message = []
         tick = self.instrument.ticks(float(row["px"])) if kind != FUNDING else 0
         self.book.row(kind, int(row["side"]), tick, float(row["qty"]), flags)
         if kind == MARK:

@@ -18,7 +18,7 @@ def _compiled() -> dict[str, int]:
     """How many argument types each of our kernels is compiled for."""
     found: dict[str, int] = {}
     for thing in gc.get_objects():
-        if isinstance(thing, Dispatcher) and thing.py_func.__module__.startswith(("app.market", "app.features")):
+        if isinstance(thing, Dispatcher) and str(thing.py_func.__module__).startswith(("app.market", "app.features")):
             kernel: Any = thing
             found[f"{kernel.py_func.__module__}.{kernel.py_func.__name__}"] = len(kernel.signatures)
     return found

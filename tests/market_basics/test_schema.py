@@ -31,7 +31,13 @@ def test_a_row_has_no_gaps() -> None:
 def test_numbers_on_disk_keep_their_meaning() -> None:
     kinds = ("DEPTH_SET", "DEPTH_CLEAR", "TRADE", "MARK", "FUNDING", "CLOCK", "QUOTE", "INDEX")
     assert [getattr(rows, kind) for kind in kinds] == list(rows.KINDS) == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert (rows.LAST, rows.SNAPSHOT, rows.REPAIRED) == (1, 2, 4)
+    assert (rows.LAST, rows.SNAPSHOT, rows.REPAIRED, rows.LOST) == (1, 2, 4, 8)
+
+
+def test_each_flag_has_a_bit_of_its_own() -> None:
+    flags = (rows.LAST, rows.SNAPSHOT, rows.REPAIRED, rows.LOST, rows.VENUE_ONLY, rows.VIEW_ONLY)
+    assert all(flag.bit_count() == 1 for flag in flags)
+    assert sum(flags) == (1 << len(flags)) - 1
 
 
 def test_a_row_s_bytes_are_fixed() -> None:

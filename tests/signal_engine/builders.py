@@ -1,6 +1,7 @@
 """A signal engine on two symbols, and an executor that answers it."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -135,3 +136,19 @@ class Executor:
         for event in events:
             self.planned.append((event.ts, self.plans, event))
             self.plans += 1
+
+
+def told(messages: Sequence[Message]) -> tuple[list[Signal], Mark, Mark]:
+    """What no cut may change: the signals, the first mark and the last. Of those between, any may be left out."""
+    marks = [message for message in messages if isinstance(message, Mark)]
+    return [message for message in messages if isinstance(message, Signal)], marks[0], marks[-1]
+
+
+def assert_promises_hold(messages: Sequence[Message]) -> None:
+    """No signal comes after a mark that covers it, and no mark takes another back."""
+    promised = -1
+    for message in messages:
+        assert message.ts > promised if isinstance(message, Signal) else message.ts >= promised
+        if isinstance(message, Mark):
+            promised = message.ts
+    assert promised > 0

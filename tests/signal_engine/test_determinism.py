@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from app.bus.types import Delivery, Outbox, RefeedOutbox
 from app.market.rows import CLOCK, Rows
 from app.messages.base import Message
-from app.messages.signals import Mark, Signal
+from app.messages.signals import Signal
 from app.signal_engine.service import CoreState
 from tests.features.tapes import tape
-from tests.signal_engine.builders import STREAMS, Desk, Executor
+from tests.signal_engine.builders import STREAMS, Desk, Executor, assert_promises_hold, told
 
 LENGTH = 500
 
@@ -107,7 +107,8 @@ def test_no_silence_and_no_lack_of_clock_rows_stops_it(name: str) -> None:
     run.finish()
     state = msgspec.msgpack.decode(run.core.snapshot(), type=CoreState)
     assert state.pending == b""
-    assert run.sent == SMOOTH[name]
+    assert told(run.sent) == told(SMOOTH[name])
+    assert_promises_hold(run.sent)
 
 
 def test_the_tapes_raise_entries_and_holds_for_all() -> None:
@@ -121,19 +122,15 @@ def test_the_tapes_raise_entries_and_holds_for_all() -> None:
 
 def test_a_mark_follows_all_that_happened_up_to_it() -> None:
     for sent in SMOOTH.values():
-        promised = -1
-        for message in sent:
-            assert message.ts > promised if isinstance(message, Signal) else message.ts >= promised
-            if isinstance(message, Mark):
-                promised = message.ts
-        assert promised > 0
+        assert_promises_hold(sent)
 
 
 @settings(max_examples=50)
 @given(st.sampled_from(sorted(TAPES)), st.integers(0, 2**31))
 def test_any_interleaving_and_any_cuts_give_the_same_messages(name: str, schedule: int) -> None:
     run = Run(TAPES[name], random.Random(schedule))
-    assert run.finish() == SMOOTH[name]
+    assert told(run.finish()) == told(SMOOTH[name])
+    assert_promises_hold(run.sent)
 
 
 @settings(max_examples=50)
@@ -147,7 +144,8 @@ def test_restarts_change_nothing(name: str, schedule: int) -> None:
             checkpoint, since = run.core.snapshot(), len(run.fed)
         if run.rng.random() < 0.1:
             run.restart(checkpoint, since)
-    assert run.sent == SMOOTH[name]
+    assert told(run.sent) == told(SMOOTH[name])
+    assert_promises_hold(run.sent)
 
 
 def test_a_restored_core_gives_the_same_snapshot() -> None:
