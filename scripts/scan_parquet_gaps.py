@@ -1,4 +1,4 @@
-"""Look an archive through for missing hours, gaps between rows, missing sidecars, damage and other row layouts.
+"""Look at every row of an archive: missing hours and files, gaps, damage, other layouts; file and row are named.
 
 Exit code 0: clean; 1: something was found; 2: misuse.
 """

@@ -2,19 +2,22 @@
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.console.board import View
 from app.console.lines import signed
 from app.console.runs import short
-from app.console.session import Ending
 from app.core.errors import AviaryError, Misconfigured
 from app.core.process import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK
 from app.report.facts import PAGE, REPORT
 from app.report.run_report import RunReport
 from app.report.write import write_report
 
+if TYPE_CHECKING:  # a replay needs but `summarise`, and would load all that runs processes: 0.2 s
+    from app.console.session import Ending
 
-def conclude(run: Path, ending: Ending, view: View) -> int:
+
+def conclude(run: Path, ending: "Ending", view: View) -> int:
     """Write the report, unless nothing ever ran; return the exit code."""
     code = EXIT_OK if ending.error is None else EXIT_FAILED
     if isinstance(ending.error, Misconfigured):

@@ -13,6 +13,7 @@ from typing import Any
 from app.console.plan import Tape
 from app.core.errors import BadInput, Misconfigured
 from app.core.process import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK
+from app.store.layout import symbols_in, venues_in
 
 
 def open_tape_apart(path: Path, cache: Path, on_progress: Callable[[float], None]) -> Tape:
@@ -22,6 +23,8 @@ def open_tape_apart(path: Path, cache: Path, on_progress: Callable[[float], None
         Misconfigured: there is nothing at `path`, or nothing this program can read.
         BadInput: the recording is damaged.
     """
+    if path.is_dir() and venues_in(path):  # nothing to import, so no process either: that alone takes half a second
+        return Tape(path, _symbols(path))
     command = [sys.executable, "-m", "app.console.tape", str(path), str(cache)]
     last: dict[str, Any] = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -39,16 +42,19 @@ def open_tape_apart(path: Path, cache: Path, on_progress: Callable[[float], None
 def main(path: str, cache: str) -> int:
     """Open the tape, telling how it goes; returns the exit code."""
     from app.importers import open_tape
-    from app.store.layout import symbols_in, venues_in
 
     try:
         root = open_tape(Path(path), Path(cache), lambda share: _say(share=share))
-        symbols = sorted({symbol for venue in venues_in(root) for symbol in symbols_in(root, venue)})
+        symbols = _symbols(root)
     except (Misconfigured, BadInput) as error:
         _say(error=str(error))
         return EXIT_MISCONFIGURED if isinstance(error, Misconfigured) else EXIT_FAILED
     _say(root=str(root), symbols=symbols)
     return EXIT_OK
+
+
+def _symbols(root: Path) -> tuple[str, ...]:
+    return tuple(sorted({symbol for venue in venues_in(root) for symbol in symbols_in(root, venue)}))
 
 
 def _say(**facts: object) -> None:

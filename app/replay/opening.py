@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-
 from app.market.book import Book
 from app.market.instruments import Instrument
-from app.market.rows import DEPTH_CLEAR, DEPTH_SET, LAST, SNAPSHOT, Rows, concat, empty
-
-_ALL = 1 << 20
+from app.market.rows import Rows, concat
+from app.market.snapshots import snapshot_rows
 
 
 def opening(before: Iterable[Rows], instruments: Mapping[str, Instrument], at: int, *, book_ticks: int) -> Rows:
@@ -21,19 +18,4 @@ def opening(before: Iterable[Rows], instruments: Mapping[str, Instrument], at: i
     for rows in before:
         for book in books.values():
             book.advance(rows)
-    return concat(_snapshot(number, book, at) for number, book in books.items())
-
-
-def _snapshot(instrument: int, book: Book, at: int) -> Rows:
-    bids, asks = book.levels(_ALL)
-    if not bids and not asks:
-        return empty()
-    rows = empty(1 + len(bids) + len(asks))
-    rows["ts_event"] = rows["ts_recv"] = at
-    rows["instrument"], rows["flags"] = instrument, SNAPSHOT
-    rows["kind"], rows["kind"][0] = DEPTH_SET, DEPTH_CLEAR
-    rows["flags"][-1] |= LAST
-    rows["side"][1 : 1 + len(bids)], rows["side"][1 + len(bids) :] = 1, -1
-    rows["px"][1:] = [book.price(tick) for tick, _ in (*bids, *asks)]
-    rows["qty"][1:] = np.array([quantity for _, quantity in (*bids, *asks)])
-    return rows
+    return concat(snapshot_rows(book, ts_event=at, ts_recv=at) for book in books.values())

@@ -1,7 +1,7 @@
 """What of an archive a replay reads, checked before anything is handled."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,14 +10,16 @@ from app.core.errors import BadInput, Misconfigured
 from app.market.instruments import Instrument
 from app.market.rows import Rows
 from app.replay.opening import opening
-from app.store.archive import Archive, ArchiveReader, recordings
-from app.store.layout import CLOCK_SYMBOL, Sidecar, hours_of, read_sidecar, symbols_in, venue_dir
-from app.store.publish import settled
+from app.store.archive import Archive, ArchiveReader, Checked
+from app.store.repairs import Repairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Rows of `symbols` of one venue with `start` ≤ ts_recv < `end` (ns); `span` is what of that there really is."""
+    """Rows of `symbols` of one venue with `start` ≤ ts_recv < `end` (ns); `span` is what of that there really is.
+
+    `repairs` is None unless a damaged archive is to be read as far as that makes sense; then it collects what was done.
+    """
 
     root: Path
     venue: str
@@ -26,19 +28,35 @@ class Source:
     end: int | None
     recording: str | None
     span: tuple[int, int]
+    repairs: Repairs | None = None
+    checked: Checked = field(default_factory=Checked, repr=False, compare=False)
 
     def blocks(self, instruments: Mapping[str, Instrument], *, book_ticks: int) -> Iterator[Rows]:
         """The rows; if they begin after the archive does, behind the books as they were then.
 
         Raises:
-            BadInput: what `ArchiveReader` raises.
+            BadInput: what `ArchiveReader` raises, or rows are of another instrument than `instruments` has.
         """
+        self._refuse_other_ids(instruments)
         if self.start is not None:
             yield opening(self._reader(None, self.start), instruments, self.start, book_ticks=book_ticks)
         yield from self._reader(self.start, self.end)
 
     def _reader(self, start: int | None, end: int | None) -> ArchiveReader:
-        return ArchiveReader(self.root, self.venue, self.symbols, start, end, recording=self.recording)
+        return ArchiveReader(
+            self.root, self.venue, self.symbols, start, end,
+            recording=self.recording, repairs=self.repairs, checked=self.checked,
+        )  # fmt: skip
+
+    def _refuse_other_ids(self, instruments: Mapping[str, Instrument]) -> None:
+        """Rows of an instrument that nobody trades would be passed over in silence."""
+        for (symbol, number), path in self.checked.instruments.items():
+            if symbol in instruments and instruments[symbol].id != number:
+                raise BadInput(
+                    f"{path}, row 0: its rows are of instrument {number}, and the symbols file says that {symbol} is "
+                    f"instrument {instruments[symbol].id}; correct that file, or import the recording again",
+                    reason="instrument",
+                )
 
 
 def open_source(
@@ -49,12 +67,15 @@ def open_source(
     start: int | None = None,
     end: int | None = None,
     recording: str | None = None,
+    repair: bool = False,
 ) -> Source:
-    """Look at what there is to read; `venue` may be left out if the archive has but one.
+    """Look at what there is to read, and verify its files; `venue` may be left out if the archive has but one.
+
+    With `repair` a damaged archive is no error, as far as something can be had of it.
 
     Raises:
         Misconfigured: there is no archive, venue, symbol or recording of that name, or nothing in that time.
-        BadInput: a sidecar is missing or damaged, or rows are missing from a recording.
+        BadInput: a file or sidecar is missing, damaged or in another's place.
     """
     archive = Archive(root)
     if venue is None and len(archive.venues) > 1:
@@ -62,24 +83,24 @@ def open_source(
     name = venue or archive.venues[0]
     if name not in archive.venues:
         raise Misconfigured(f"archive {root} has no venue {name!r} (venues there: {', '.join(archive.venues)})")
-    ArchiveReader(root, name, symbols, recording=recording)  # says which symbol is missing
-    spans = _spans(root, name, symbols, recording)
+    repairs, checked = Repairs() if repair else None, Checked()
+    # A later beginning needs the books as they were then, and so all that comes before.
+    reader = ArchiveReader(root, name, symbols, None, end, repairs=repairs, checked=checked)
+    spans = _wanted(root, symbols, reader.recordings(), recording)
     low, high = _limits(root, spans, start, end)
-    _refuse_missing_rows(root, name, spans)
+    reader = ArchiveReader(root, name, symbols, None, end, recording=recording, repairs=repairs, checked=checked)
+    reader.check()
     begin = None if start is None or start <= low else start
     return Source(
         root=root, venue=name, symbols=tuple(symbols), start=begin, end=end, recording=recording,
-        span=(low if begin is None else begin, high),
+        span=(low if begin is None else begin, high), repairs=repairs, checked=checked,
     )  # fmt: skip
 
 
-def _spans(root: Path, venue: str, symbols: Sequence[str], recording: str | None) -> dict[str, tuple[int, int]]:
+def _wanted(
+    root: Path, symbols: Sequence[str], spans: dict[str, tuple[int, int]], recording: str | None
+) -> dict[str, tuple[int, int]]:
     """First and last ts_recv of each recording of `symbols` that is to be read."""
-    spans: dict[str, tuple[int, int]] = {}
-    for symbol in symbols:
-        for name, (first, last) in recordings(root, venue, symbol).items():
-            low, high = spans.get(name, (first, last))
-            spans[name] = min(low, first), max(high, last)
     if recording is None:
         return spans
     if recording not in spans:
@@ -101,28 +122,3 @@ def _limits(root: Path, spans: Mapping[str, tuple[int, int]], start: int | None,
 
 def _text(ns: int) -> str:
     return datetime.fromtimestamp(ns / NS_PER_S, UTC).isoformat()
-
-
-def _refuse_missing_rows(root: Path, venue: str, spans: Mapping[str, tuple[int, int]]) -> None:
-    """A recording counts its rows over all symbols, so a part that was lost shows in the sum."""
-    parts: dict[str, list[Sidecar]] = {name: [] for name in spans}
-    for symbol in (*symbols_in(root, venue), CLOCK_SYMBOL):
-        for about in _sidecars(root, venue, symbol):
-            if about.recording in parts:
-                parts[about.recording].append(about)
-    for name, found in parts.items():
-        first, last = min(about.first_seq for about in found), max(about.last_seq for about in found)
-        lost = last - first + 1 - sum(about.rows for about in found)
-        if lost > 0:
-            raise BadInput(
-                f"archive {root} lacks {lost} of the rows that recording {name} counted from {first} to {last}; "
-                "scripts/scan_parquet_gaps.py says where, restore the missing part from a copy",
-                reason="missing_rows",
-            )
-
-
-def _sidecars(root: Path, venue: str, symbol: str) -> Iterator[Sidecar]:
-    for hour in hours_of(root, venue, symbol):
-        with settled(venue_dir(root, venue)) as unpublished:
-            found = [read_sidecar(path) for path in sorted(hour.glob("*.parquet")) if path not in unpublished]
-        yield from found

@@ -1,27 +1,37 @@
 """Reads an archive back as the stream it was."""
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from app.core.errors import BadInput, Misconfigured
-from app.market.rows import CLOCK, LAST, Rows, concat
-from app.store.layout import (
-    CLOCK_SYMBOL,
-    NS_PER_HOUR,
-    Sidecar,
-    hour_start,
-    hours_of,
-    read_sidecar,
-    symbols_in,
-    venue_dir,
-    venues_in,
-)
-from app.store.merge import merge_recordings, merge_symbols
-from app.store.part import Seqs
-from app.store.publish import settled
+from app.core.errors import Misconfigured
+from app.market.rows import Rows
+from app.store.examine import verify
+from app.store.inventory import Part, list_parts, read_parts, refuse_holes, refuse_overlap, refuse_repeats
+from app.store.layout import CLOCK_SYMBOL, NS_PER_HOUR, read_sidecar, symbols_in, venues_in
+from app.store.merge import Block, merge_recordings, merge_symbols
+from app.store.messages import whole_messages
+from app.store.part import read_part
+from app.store.repaired import read_repaired
+from app.store.repairs import Repairs
+from app.store.salvage import State, Treated, salvage
+
+#: What a file was when it was verified: size, time of change, inode.
+Stamp = tuple[int, int, int]
+
+
+class Checked:
+    """What readers of the same files know of them.
+
+    `verified` has those that were verified, as they were then; `instruments` one file for each symbol and instrument
+    id; `salvaged` what there is of a damaged archive.
+    """
+
+    def __init__(self) -> None:
+        self.verified: dict[Path, Stamp] = {}
+        self.instruments: dict[tuple[str, int], Path] = {}
+        self.salvaged: list[Treated] | None = None
 
 
 class Archive:
@@ -44,16 +54,20 @@ class ArchiveReader:
 
     Within a recording that is the order in which they were recorded; different recordings (other shards, other
     sessions) are merged by ts_recv. Blocks end where a venue message ends. Memory depends on neither the length of
-    the archive nor of an hour, but on the size of a row group and the number of symbols.
+    the archive nor of an hour, but on the size of a block and the number of symbols.
 
     `symbols` None reads all there are. `recording` reads that one only, and is needed where two recordings of a
     symbol overlap (one tape recorded twice); `recordings` lists them.
 
+    All files are verified, byte for byte, before the first row. With `repairs` a damaged archive is read as far as
+    that makes sense, and what was done is counted there; a damaged file is held in memory as a whole then. An archive
+    that is whole reads the same either way. `checked` is shared by readers of the same files.
+
     Raises:
         Misconfigured: the archive, venue or symbol does not exist.
-        BadInput: while reading, a file is missing its sidecar, truncated, changed, or out of order, or recordings of
-            a symbol overlap; the text names the file and row.
-        SchemaMismatch: while reading, rows have another layout.
+        BadInput: before the first row, a file or sidecar is missing, truncated, changed or in another's place, or
+            recordings of a symbol overlap; while reading, a row cannot be one of its file. The text names file and row.
+        SchemaMismatch: rows have another layout.
     """
 
     def __init__(
@@ -65,6 +79,8 @@ class ArchiveReader:
         end: int | None = None,
         *,
         recording: str | None = None,
+        repairs: Repairs | None = None,
+        checked: Checked | None = None,
     ) -> None:
         known = symbols_in(root, venue)
         if not known:
@@ -83,51 +99,97 @@ class ArchiveReader:
         self._start = -(2**63) if start is None else start
         self._end = 2**63 - 1 if end is None else end
         self._recording = recording
+        self._repairs = repairs
+        self._checked = Checked() if checked is None else checked
+
+    def check(self) -> None:
+        """Verify all files that are to be read. Raises what reading does before the first row, but for overlaps."""
+        if self._repairs is None:
+            self._chosen(self._parts())
+        else:
+            self._salvaged(self._repairs)
+
+    def recordings(self) -> dict[str, tuple[int, int]]:
+        """The first and last ts_recv (ns) of each recording of `symbols`, oldest first."""
+        if self._repairs is None:
+            found = [recordings(self._root, self._venue, symbol) for symbol in self.symbols]
+            return _joined(item for spans in found for item in spans.items())
+        parts = [part for part in self._salvaged(self._repairs) if part.state is not State.GONE]
+        mine = [part.about for part in parts if part.about.symbol in self.symbols]
+        return _joined((about.recording, (about.first_ts, about.last_ts)) for about in mine)
 
     def __iter__(self) -> Iterator[Rows]:
-        for hour in self._hours():
-            streams = [merge_symbols(parts) for parts in self._recordings(hour)]
-            yield from self._cut(whole_messages(merge_recordings(streams)))
+        if self._repairs is not None:
+            found = self._salvaged(self._repairs)
+            if len(self._repairs):
+                yield from self._cut(read_repaired(self._root, self._venue, self.symbols, found, self._repairs))
+                return
+        parts = self._parts()
+        chosen = self._chosen(parts)
+        refuse_overlap(chosen)
+        for hour in sorted({_hour(part) for part in chosen}):
+            of_hour = [part for part in chosen if _hour(part) == hour]
+            elsewhere = {part.about.recording for part in parts if _hour(part) == hour and self._other(part)}
+            yield from self._cut(whole_messages(self._merged(of_hour, elsewhere)))
 
-    def _hours(self) -> list[Path]:
-        """The `date=…/hour=…` ends of the hour directories to read, oldest first."""
-        found = {
-            directory.relative_to(directory.parents[1])
-            for symbol in (*self.symbols, CLOCK_SYMBOL)
-            for directory in hours_of(self._root, self._venue, symbol)
-            if hour_start(directory) < self._end and hour_start(directory) + NS_PER_HOUR > self._start
-        }
-        return sorted(found)
+    def _salvaged(self, repairs: Repairs) -> list[Treated]:
+        if self._checked.salvaged is None:
+            self._checked.salvaged = salvage(self._root, self._venue, repairs, end=self._end)
+        found = [part for part in self._checked.salvaged if self._recording in (None, part.about.recording)]
+        self._checked.instruments |= {(part.about.symbol, part.about.instrument): part.path for part in found}
+        return found
 
-    def _recordings(self, hour: Path) -> list[list[list[tuple[Path, Sidecar]]]]:
-        """An hour's parts: by recording, then by symbol, then in order of time."""
-        found: dict[str, dict[str, list[tuple[Path, Sidecar]]]] = {}
-        others = set(symbols_in(self._root, self._venue)) - set(self.symbols)
-        elsewhere = {about.recording for symbol in others for _, about in self._parts(symbol, hour)}
-        for symbol in (*self.symbols, CLOCK_SYMBOL):
-            for path, about in self._parts(symbol, hour):
-                found.setdefault(about.recording, {}).setdefault(symbol, []).append((path, about))
-        # A recording that has but other symbols in this hour has no say about the time of ours.
-        kept = [by for name, by in found.items() if name not in elsewhere or set(by) != {CLOCK_SYMBOL}]
-        _refuse_overlap(kept)
-        return [[sorted(parts, key=lambda part: part[1].first_seq) for parts in by.values()] for by in kept]
+    def _parts(self) -> list[Part]:
+        """All parts of the recordings that have rows of `symbols`, none of them missing or there twice."""
+        found = read_parts(self._root, self._venue, end=self._end)
+        found = [part for part in found if self._recording in (None, part.about.recording)]
+        mine = {part.about.recording for part in found if part.about.symbol in self.symbols}
+        found = [part for part in found if part.about.recording in mine]
+        refuse_repeats(found)
+        refuse_holes(self._root, self._venue, found)
+        return found
 
-    def _parts(self, symbol: str, hour: Path) -> list[tuple[Path, Sidecar]]:
-        directory = venue_dir(self._root, self._venue)
-        with settled(directory) as unpublished:
-            paths = sorted((directory / f"symbol={symbol}" / hour).glob("*.parquet"))
-            read = [(path, read_sidecar(path)) for path in paths if path not in unpublished]
-        return [
-            (path, about)
-            for path, about in read
-            if self._recording in (None, about.recording)
-            and about.first_ts < self._end
-            and about.last_ts >= self._start
+    def _chosen(self, parts: Sequence[Part]) -> list[Part]:
+        """Those of `parts` that are to be read, verified."""
+        wanted = (*self.symbols, CLOCK_SYMBOL)
+        chosen = [
+            part
+            for part in parts
+            if part.about.symbol in wanted and part.about.first_ts < self._end and part.about.last_ts >= self._start
         ]
+        for part in sorted(chosen, key=lambda part: part.about.first_ts):
+            if not self._is_verified(part.path):
+                stamp = _stamp(part.path)
+                verify(part.path, part.about)
+                self._checked.verified[part.path] = stamp
+            self._checked.instruments.setdefault((part.about.symbol, part.about.instrument), part.path)
+        return sorted(chosen, key=lambda part: (wanted.index(part.about.symbol), part.path))
+
+    def _is_verified(self, path: Path) -> bool:
+        return path in self._checked.verified and self._checked.verified[path] == _stamp(path)
+
+    def _other(self, part: Part) -> bool:
+        return part.about.symbol not in (*self.symbols, CLOCK_SYMBOL)
+
+    def _merged(self, parts: Sequence[Part], elsewhere: set[str]) -> Iterator[Block]:
+        """The rows of an hour's parts; the recordings `elsewhere` also have other symbols in it."""
+        by_recording: dict[str, dict[str, list[Part]]] = {}
+        for part in parts:
+            by_recording.setdefault(part.about.recording, {}).setdefault(part.about.symbol, []).append(part)
+        # A recording that has but other symbols in this hour has no say about the time of ours.
+        kept = [by for name, by in by_recording.items() if name not in elsewhere or set(by) != {CLOCK_SYMBOL}]
+        return merge_recordings([merge_symbols([self._chained(of) for of in by.values()]) for by in kept])
+
+    def _chained(self, parts: Sequence[Part]) -> Iterator[Block]:
+        for path, about in sorted(parts, key=lambda part: part.about.first_seq):
+            yield from read_part(path, about, checked=self._is_verified(path))
 
     def _cut(self, blocks: Iterator[Rows]) -> Iterator[Rows]:
         for rows in blocks:
             ts = rows["ts_recv"]
+            if len(ts) and self._start <= ts[0] and ts[-1] < self._end:
+                yield rows
+                continue
             low, high = np.searchsorted(ts, (self._start, self._end))
             if high > low:
                 yield rows[low:high]
@@ -135,39 +197,26 @@ class ArchiveReader:
 
 def recordings(root: Path, venue: str, symbol: str) -> dict[str, tuple[int, int]]:
     """The first and last ts_recv (ns) of each recording of `symbol`, oldest first."""
+    found = [read_sidecar(path) for path in list_parts(root, venue, symbol)]
+    return _joined((about.recording, (about.first_ts, about.last_ts)) for about in found)
+
+
+def _joined(found: Iterable[tuple[str, tuple[int, int]]]) -> dict[str, tuple[int, int]]:
     spans: dict[str, tuple[int, int]] = {}
-    for directory in hours_of(root, venue, symbol):
-        with settled(venue_dir(root, venue)) as unpublished:
-            found = [read_sidecar(path) for path in sorted(directory.glob("*.parquet")) if path not in unpublished]
-        for about in found:
-            first, last = spans.get(about.recording, (about.first_ts, about.last_ts))
-            spans[about.recording] = min(first, about.first_ts), max(last, about.last_ts)
+    for name, (first, last) in found:
+        low, high = spans.get(name, (first, last))
+        spans[name] = min(low, first), max(high, last)
     return dict(sorted(spans.items(), key=lambda item: item[1]))
 
 
-def whole_messages(blocks: Iterator[tuple[Rows, Seqs]]) -> Iterator[Rows]:
-    """The rows of `blocks`, cut anew so that no block ends within a venue message."""
-    kept: list[Rows] = []
-    for rows, _seq in blocks:
-        ends = np.flatnonzero((rows["flags"] & LAST != 0) | (rows["kind"] == CLOCK))
-        if not len(ends):
-            kept.append(rows)
-            continue
-        upto = int(ends[-1]) + 1
-        yield concat([*kept, rows[:upto]])
-        kept = [rows[upto:]]
-    if any(len(rows) for rows in kept):
-        yield concat(kept)
+def _hour(part: Part) -> int:
+    return part.about.first_ts // NS_PER_HOUR
 
 
-def _refuse_overlap(found: Sequence[dict[str, list[tuple[Path, Sidecar]]]]) -> None:
-    for symbol in {symbol for by in found for symbol in by} - {CLOCK_SYMBOL}:
-        parts = [part for by in found for part in by.get(symbol, ())]
-        parts.sort(key=lambda part: (part[1].first_ts, part[1].first_seq))
-        for (path, before), (other, after) in pairwise(parts):
-            if before.recording != after.recording and after.first_ts < before.last_ts:
-                raise BadInput(
-                    f"{path} and {other} are recordings of {symbol} at the same time ({before.recording} and "
-                    f"{after.recording}); read one of them (recording=…), or keep them in different archives",
-                    reason="overlap",
-                )
+def _stamp(path: Path) -> Stamp:
+    """What tells a file from what it was; zeros if it cannot be asked."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_size, found.st_mtime_ns, found.st_ino

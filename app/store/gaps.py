@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from app.core.clock import NS_PER_S
 from app.core.errors import BadInput, Misconfigured, SchemaMismatch
+from app.market.rows import check_schema
+from app.store.examine import verify
+from app.store.inventory import Part, holes, misplaced, repeats
 from app.store.layout import (
     CLOCK_SYMBOL,
     NS_PER_HOUR,
+    Damaged,
     Sidecar,
     hour_start,
     hours_of,
@@ -23,15 +28,22 @@ from app.store.layout import (
     venue_dir,
     venues_in,
 )
-from app.store.part import read_times
+from app.store.part import read_part
+from app.store.proof import Content
 from app.store.publish import settled
 
-Kind = Literal["missing_hours", "gap", "missing_sidecar", "missing_part", "schema", "damaged", "missing_rows"]
+Kind = Literal[
+    "missing_hours", "gap", "missing_sidecar", "missing_part", "schema", "misplaced", "damaged", "repeated_part",
+    "missing_rows",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong; `start` and `end` (ns of ts_recv) where it concerns a span of time."""
+    """One thing that is wrong: `where` is its file, `row` the first row in it that is wrong, if it is one of rows.
+
+    `start` and `end` (ns of ts_recv) are given where it concerns a span of time.
+    """
 
     kind: Kind
     venue: str
@@ -40,6 +52,7 @@ class Finding:
     detail: str
     start: int | None = None
     end: int | None = None
+    row: int | None = None
 
 
 @dataclass(slots=True)
@@ -60,7 +73,7 @@ class Scanned:
 def scan(
     root: Path, *, venue: str | None = None, symbols: Sequence[str] | None = None, max_gap_s: float = 60.0
 ) -> Scanned:
-    """Check every part of an archive: there, whole, of this row layout, and without long gaps between rows.
+    """Check every row of an archive: there, as it was written, of this layout, in its place, without long gaps.
 
     The clock rows are looked at like a symbol's: where they are missing, nothing was recording.
 
@@ -83,13 +96,15 @@ def _scan_venue(root: Path, venue: str, symbols: Sequence[str] | None, max_gap: 
     missing = sorted(set(symbols or ()) - set(known))
     if missing:
         raise Misconfigured(f"archive {root} has no {', '.join(missing)} of venue {venue} (known: {', '.join(known)})")
-    recordings: dict[str, list[Sidecar]] = {}
+    recordings: dict[str, list[Part]] = {}
     for symbol in [*(known if symbols is None else symbols), CLOCK_SYMBOL]:
         check = _SymbolScan(root, venue, symbol, max_gap, done)
-        for about in check.run():
-            recordings.setdefault(about.recording, []).append(about)
-    if symbols is None:
-        done.findings += _missing_rows(venue, recordings)
+        for part in check.run():
+            recordings.setdefault(part.about.recording, []).append(part)
+    for name, parts in sorted(recordings.items()):
+        done.findings += _repeated(root, venue, parts)
+        if symbols is None:
+            done.findings += _missing_rows(root, venue, name, parts)
 
 
 class _SymbolScan:
@@ -100,8 +115,8 @@ class _SymbolScan:
         self._max_gap, self._done = max_gap, done
         self._last: int | None = None
 
-    def run(self) -> Iterator[Sidecar]:
-        """Check them all; yield the sidecars of those that are whole."""
+    def run(self) -> Iterator[Part]:
+        """Check them all; yield those of which there is a sidecar: what is damaged is not missing."""
         hours = hours_of(self._root, self._venue, self._symbol)
         filled = [hour for hour in hours if any(hour.glob("*.parquet"))]
         for hour in hours:
@@ -122,39 +137,61 @@ class _SymbolScan:
             if not sidecar_of(part).exists():
                 self._find("missing_sidecar", self._name(part), "it cannot be checked, and is not read")
 
-    def _check_hour(self, hour: Path) -> Iterator[Sidecar]:
+    def _check_hour(self, hour: Path) -> Iterator[Part]:
         with settled(venue_dir(self._root, self._venue)) as unpublished:
             parts = [p for p in hour.glob("*.parquet") if p not in unpublished and sidecar_of(p).exists()]
         found = []
         for part in parts:
             try:
-                found.append((read_sidecar(part), part))
+                found.append(Part(part, read_sidecar(part)))
             except BadInput as error:
-                self._find("damaged", self._name(part), str(error))
-        for about, part in sorted(found, key=lambda pair: (pair[0].first_ts, pair[0].first_seq)):
+                self._find("damaged", self._name(part), str(error), row=0)
+        for path, about in sorted(found, key=lambda part: (part.about.first_ts, part.about.first_seq)):
+            yield Part(path, about)
+            wrong = misplaced(self._root, path, about)
+            if wrong:
+                self._find("misplaced", self._name(path), wrong, row=0)
+                continue
             try:
-                self._check_part(part, about)
+                self._check_part(path, about)
             except SchemaMismatch as error:
-                self._find("schema", self._name(part), str(error))
-            except BadInput as error:
-                self._find("damaged", self._name(part), str(error))
-            else:
-                yield about
+                self._find("schema", self._name(path), str(error), row=0)
+            except Damaged as error:
+                self._find("damaged", self._name(path), str(error), row=error.row)
 
-    def _check_part(self, part: Path, about: Sidecar) -> None:
+    def _check_part(self, path: Path, about: Sidecar) -> None:
         self._done.parts += 1
-        for times in read_times(part, about):
-            self._done.rows += len(times)
-            if self._last is not None:
-                times = np.concatenate(([self._last], times))
-            for at in np.flatnonzero(np.diff(times) > self._max_gap):
-                start, end = int(times[at]), int(times[at + 1])
-                if not _holds_an_hour(start, end):  # else it is among the missing hours
-                    self._find("gap", self._name(part), f"{(end - start) / NS_PER_S:.1f} s without rows", start, end)
-            self._last = int(times[-1])
+        check_schema(about.schema, where=f"{path}, row 0,")
+        verify(path, about)
+        content = Content()
+        for rows, seq in read_part(path, about, checked=True):
+            self._done.rows += len(rows)
+            content.append(rows, seq)
+            self._check_times(path, rows["ts_recv"])
+        if content.get() != about.content_sha256:
+            detail = "file and sidecar fit each other, and not the rows that were written (their SHA-256 differs)"
+            raise Damaged(path, 0, detail, reason="content")
 
-    def _find(self, kind: Kind, where: str, detail: str, start: int | None = None, end: int | None = None) -> None:
-        self._done.findings.append(Finding(kind, self._venue, self._symbol, where, detail, start, end))
+    def _check_times(self, path: Path, times: npt.NDArray[np.int64]) -> None:
+        if self._last is not None:
+            times = np.concatenate(([self._last], times))
+        for at in np.flatnonzero(np.diff(times) > self._max_gap):
+            start, end = int(times[at]), int(times[at + 1])
+            if not _holds_an_hour(start, end):  # else it is among the missing hours
+                self._find("gap", self._name(path), f"{(end - start) / NS_PER_S:.1f} s without rows", start, end)
+        self._last = int(times[-1])
+
+    def _find(
+        self,
+        kind: Kind,
+        where: str,
+        detail: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        row: int | None = None,
+    ) -> None:
+        self._done.findings.append(Finding(kind, self._venue, self._symbol, where, detail, start, end, row))
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self._root))
@@ -165,13 +202,18 @@ def _holds_an_hour(start: int, end: int) -> bool:
     return end // NS_PER_HOUR - start // NS_PER_HOUR > 1
 
 
-def _missing_rows(venue: str, recordings: dict[str, list[Sidecar]]) -> Iterator[Finding]:
-    for name, parts in sorted(recordings.items()):
-        first, last = min(part.first_seq for part in parts), max(part.last_seq for part in parts)
-        lost = last - first + 1 - sum(part.rows for part in parts)
-        if lost > 0:
-            detail = f"{lost} of the rows counted {first} to {last} are in no part"
-            yield Finding("missing_rows", venue, "*", name, detail)
+def _repeated(root: Path, venue: str, parts: Sequence[Part]) -> Iterator[Finding]:
+    for before, after in repeats(parts):
+        detail = f"its rows are also in {before.path.relative_to(root)}"
+        yield Finding("repeated_part", venue, after.about.symbol, str(after.path.relative_to(root)), detail, row=0)
+
+
+def _missing_rows(root: Path, venue: str, recording: str, parts: Sequence[Part]) -> Iterator[Finding]:
+    for hole in holes(root, venue, parts):
+        symbols = ", ".join(hole.symbols)
+        detail = f"{hole.rows} rows of recording {recording} (of {symbols}) from seq {hole.seq} on are in no file"
+        where = str(hole.place.relative_to(root))
+        yield Finding("missing_rows", venue, symbols, where, detail, hole.start, hole.end)
 
 
 def table(done: Scanned) -> str:

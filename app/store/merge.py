@@ -1,59 +1,70 @@
 """Puts streams of rows in one order, holding no more than a block of each."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from app.market.rows import Rows
-from app.store.layout import Sidecar
-from app.store.part import Seqs, read_part
+from app.market.rows import EVENT, RAW, Rows, concat
+from app.store.proof import Seqs
 
 Block = tuple[Rows, Seqs]
 Key = Callable[[Block], npt.NDArray[np.int64]]
 
 
-def merge_symbols(symbols: Sequence[Sequence[tuple[Path, Sidecar]]]) -> Iterator[Block]:
-    """One recording's rows in the order of their counters, from the parts of each symbol."""
-    return _merged([_chained(parts) for parts in symbols], _counter)
+def merge_symbols(symbols: Sequence[Iterator[Block]]) -> Iterator[Block]:
+    """One recording's rows in the order of their counters, from the rows of each symbol."""
+    # No two rows have one counter, so what ends a block cannot be preceded by what follows in another.
+    return _merged(symbols, _counter, unique=True)
 
 
 def merge_recordings(recordings: Sequence[Iterator[Block]]) -> Iterator[Block]:
     """Recordings by ts_recv; at equal times those named first come first, so venue messages stay whole."""
-    return recordings[0] if len(recordings) == 1 else _merged(recordings, _time)
-
-
-def _chained(parts: Sequence[tuple[Path, Sidecar]]) -> Iterator[Block]:
-    for path, about in parts:
-        yield from read_part(path, about)
+    return _merged(recordings, _time, unique=False)
 
 
 def _counter(block: Block) -> npt.NDArray[np.int64]:
-    return block[1].astype(np.int64)
+    return block[1].view(np.int64)
 
 
 def _time(block: Block) -> npt.NDArray[np.int64]:
-    times: npt.NDArray[np.int64] = block[0]["ts_recv"]
+    times: npt.NDArray[np.int64] = np.ascontiguousarray(block[0]["ts_recv"])
     return times
 
 
-def _merged(streams: Sequence[Iterator[Block]], key: Key) -> Iterator[Block]:
+def _merged(streams: Sequence[Iterator[Block]], key: Key, *, unique: bool) -> Iterator[Block]:
     sources = [_Source(stream, key) for stream in streams]
     while True:
         sources = [source for source in sources if source.fill()]
         if not sources:
             return
+        if len(sources) == 1:
+            yield from sources[0].rest()
+            return
         # What is below the earliest end of any buffer cannot be preceded by anything that is still to be read.
         slowest = min(sources, key=lambda source: source.end)
-        taken = [part for source in sources if (part := source.take_below(slowest.end)) is not None]
+        bound = slowest.end
+        taken = [part for source in sources if (part := source.take(bound, through=unique)) is not None]
         if not taken:
             slowest.extend()
-            continue
-        rows = np.concatenate([rows for rows, _ in taken])
-        seq = np.concatenate([seq for _, seq in taken])
-        order = np.argsort(key((rows, seq)), kind="stable")
-        yield rows[order], seq[order]
+        elif len(taken) == 1:
+            yield taken[0]
+        else:
+            yield _in_order(taken, key)
+
+
+def _in_order(blocks: Sequence[Block], key: Key) -> Block:
+    keys = [key(block) for block in blocks]
+    order = np.argsort(np.concatenate(keys), kind="stable")
+    rows, seq = np.empty(len(order), RAW), np.empty(len(order), np.uint64)
+    begin = 0
+    for block_rows, block_seq in blocks:
+        # Each block is in order already, so its rows go, as they are, to the places that are its own.
+        places = (order >= begin) & (order < begin + len(block_seq))
+        rows[places], seq[places] = block_rows.view(RAW), block_seq
+        begin += len(block_seq)
+    return rows.view(EVENT), seq
 
 
 class _Source:
@@ -62,7 +73,7 @@ class _Source:
     def __init__(self, stream: Iterator[Block], key: Key) -> None:
         self._stream, self._key = stream, key
         self._block: Block | None = None
-        self._keys = np.empty(0, np.int64)
+        self._keys: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._over = False
 
     @property
@@ -86,15 +97,23 @@ class _Source:
             self._over = True
             return
         if self._block is not None:
-            following = np.concatenate([self._block[0], following[0]]), np.concatenate([self._block[1], following[1]])
+            rows, seq = self._block
+            following = concat([rows, following[0]]), np.concatenate([seq, following[1]])
         self._block, self._keys = following, self._key(following)
 
-    def take_below(self, bound: float) -> Block | None:
-        """Remove and return the rows whose key is below `bound`."""
+    def take(self, bound: float, *, through: bool) -> Block | None:
+        """Remove and return the rows whose key is below `bound`, or with `through` also those at it."""
         assert self._block is not None
-        upto = len(self._keys) if bound == float("inf") else int(np.searchsorted(self._keys, int(bound)))
+        side: Literal["left", "right"] = "right" if through else "left"
+        upto = len(self._keys) if bound == float("inf") else int(np.searchsorted(self._keys, int(bound), side))
         if upto == 0:
             return None
         rows, seq = self._block
         self._block, self._keys = (rows[upto:], seq[upto:]), self._keys[upto:]
         return rows[:upto], seq[:upto]
+
+    def rest(self) -> Iterator[Block]:
+        """What is in the buffer and still to come, as it comes."""
+        if self._block is not None:
+            yield self._block
+        yield from self._stream

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,120 +12,51 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.core.errors import BadInput
-from app.market.rows import EVENT, SCHEMA, Rows, check_schema, empty
-from app.store.layout import Sidecar
+from app.market.rows import EVENT, Rows, check_schema
+from app.store.layout import Damaged, Sidecar
+from app.store.proof import Seqs
+from app.store.row_check import Before, Columns, first_fault
 
-Seqs = npt.NDArray[np.uint64]
-
-ROW_GROUP: Final = 65_536
-_COLUMNS: Final = pa.schema(
+COLUMNS: Final = pa.schema(
     [pa.field(name, pa.from_numpy_dtype(EVENT[name]), nullable=False) for name in EVENT.names or ()]
     + [pa.field("seq", pa.uint64(), nullable=False)]
 )
-# Times and counters rise steadily and are small as differences; the other columns have few distinct values.
-_DELTAS: Final = ("ts_event", "ts_recv", "seq")
+_SEQ: Final = np.dtype(np.uint64)
+#: Rows read at a time: so few that they stay in the processor's cache on their way, and their memory is used again.
+_BATCH: Final = 16_384
+#: What of a sidecar cannot be in the file itself.
+_BESIDE: Final = ("bytes", "sha256", "footer", "seal")
+#: What the Parquet library raises for bytes that are no Parquet file, or one that was damaged.
+UNREADABLE: Final = (OSError, ValueError, KeyError, OverflowError, MemoryError, pa.ArrowException)
 
 
-class PartWriter:
-    """Writes the rows of one symbol and hour to `path`; `close` gives the sidecar."""
+def read_part(path: Path, about: Sidecar, *, checked: bool = False) -> Iterator[tuple[Rows, Seqs]]:
+    """Yield the rows of a part and their counters, some thousands at a time.
 
-    def __init__(self, path: Path, *, venue: str, symbol: str, instrument: int, recording: str) -> None:
-        self.path = path
-        self._venue, self._symbol, self._instrument, self._recording = venue, symbol, instrument, recording
-        self._writer = pq.ParquetWriter(
-            path,
-            _COLUMNS,
-            compression="zstd",
-            compression_level=3,
-            use_dictionary=[name for name in _COLUMNS.names if name not in _DELTAS],
-            column_encoding=dict.fromkeys(_DELTAS, "DELTA_BINARY_PACKED"),
-        )
-        self._buffer: list[tuple[Rows, Seqs]] = []
-        self._buffered = 0
-        self._rows = 0
-        self._first = self._last = (0, 0)
-        self._content = hashlib.sha256()
-
-    def append(self, rows: Rows, seq: Seqs) -> None:
-        """Add `rows`, counted by `seq`, which must go on rising."""
-        if not self._rows:
-            self._first = int(seq[0]), int(rows["ts_recv"][0])
-        self._last = int(seq[-1]), int(rows["ts_recv"][-1])
-        self._rows += len(rows)
-        # Row groups of one size whatever the sizes appended: the same rows always make the same file.
-        while self._buffered + len(rows) >= ROW_GROUP:
-            room = ROW_GROUP - self._buffered
-            self._buffer.append((rows[:room], seq[:room]))
-            self._flush()
-            rows, seq = rows[room:], seq[room:]
-        if len(rows):
-            self._buffer.append((rows, seq))
-            self._buffered += len(rows)
-
-    def close(self) -> Sidecar:
-        """Finish the file. Its size and hash are in the sidecar, which cannot be in the file itself."""
-        self._flush()
-        about = Sidecar(
-            schema=SCHEMA,
-            venue=self._venue,
-            symbol=self._symbol,
-            instrument=self._instrument,
-            recording=self._recording,
-            rows=self._rows,
-            first_seq=self._first[0],
-            last_seq=self._last[0],
-            first_ts=self._first[1],
-            last_ts=self._last[1],
-            content_sha256=self._content.hexdigest(),
-        )
-        self._writer.add_key_value_metadata({key: str(value) for key, value in _inside(about).items()})
-        self._writer.close()
-        return msgspec.structs.replace(about, bytes=self.path.stat().st_size, sha256=file_sha256(self.path))
-
-    def _flush(self) -> None:
-        if not self._buffer:
-            return
-        rows = np.concatenate([rows for rows, _ in self._buffer])
-        seq = np.concatenate([seq for _, seq in self._buffer])
-        self._buffer, self._buffered = [], 0
-        self._content.update(rows.tobytes())
-        self._content.update(seq.tobytes())
-        columns = [pa.array(np.ascontiguousarray(rows[name])) for name in EVENT.names or ()]
-        table = pa.Table.from_arrays([*columns, pa.array(seq)], schema=_COLUMNS)
-        self._writer.write_table(table, row_group_size=ROW_GROUP)
-
-
-def read_part(path: Path, about: Sidecar) -> Iterator[tuple[Rows, Seqs]]:
-    """Yield the rows of a part and their counters, one row group at a time.
+    `checked` is True if `check_file` was called for the file as it is now.
 
     Raises:
         SchemaMismatch: the rows have another layout.
-        BadInput: the file is not what `about` describes, or its rows are not in order.
+        BadInput: the file is not what `about` describes, or a row cannot be one of its rows; the text names it.
     """
-    _check_file(path, about)
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        count, last = 0, (-1, about.first_ts)
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, use_threads=False)
-            rows, seq = _rows_of(table)
-            last = _check_order(path, rows, seq, last, count)
-            count += len(rows)
+    if not checked:
+        check_file(path, about)
+    before = Before(0, -1, about.first_ts)
+    with reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
+        _check_inside(path, about, file)
+        for batch in file.iter_batches(_BATCH, use_threads=False):
+            columns = columns_of(batch)
+            fault = first_fault(columns, about, before)
+            if fault is not None:
+                raise Damaged(path, fault.row, fault.detail, reason=fault.kind)
+            rows, seq = rows_of(columns), columns["seq"]
+            if len(seq):
+                before = Before(before.rows + len(seq), int(seq[-1]), int(columns["ts_recv"][-1]))
             yield rows, seq
-    if count != about.rows or last[1] != about.last_ts:
-        raise BadInput(
-            f"{path} has {count} rows up to ts_recv {last[1]}, its sidecar says {about.rows} up to {about.last_ts}; "
-            "restore it from a copy or import it again",
-            reason="row_count",
-        )
-
-
-def read_times(path: Path, about: Sidecar) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield the ts_recv of a part's rows, one row group at a time; raises what `read_part` raises for the file."""
-    _check_file(path, about)
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        for group in range(file.num_row_groups):
-            yield _column(file.read_row_group(group, columns=["ts_recv"]), "ts_recv", EVENT["ts_recv"])
+    if before != (about.rows, about.last_seq, about.last_ts):
+        found = f"the file has {before.rows} rows up to seq {before.seq} and ts_recv {before.ts}"
+        said = f"its sidecar says {about.rows} up to {about.last_seq} and {about.last_ts}"
+        raise Damaged(path, min(before.rows, about.rows), f"{found}, {said}", reason="row_count")
 
 
 def file_sha256(path: Path) -> str:
@@ -133,48 +65,101 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _inside(about: Sidecar) -> dict[str, Any]:
+def inside(about: Sidecar) -> dict[str, str]:
     """What of the sidecar is kept in the file's own metadata too."""
     fields = msgspec.structs.asdict(about)
-    return {f"aviary.{key}": value for key, value in fields.items() if key not in ("bytes", "sha256")}
+    return {f"aviary.{key}": str(value) for key, value in fields.items() if key not in _BESIDE}
 
 
-def _check_file(path: Path, about: Sidecar) -> None:
-    check_schema(about.schema, where=str(path))
-    size = path.stat().st_size
-    remedy = "restore it from a copy or import it again"
-    if size != about.bytes:
-        raise BadInput(f"{path} has {size} bytes, its sidecar says {about.bytes}; {remedy}", reason="truncated")
-    if file_sha256(path) != about.sha256:
-        raise BadInput(f"{path} was changed after it was written (its SHA-256 differs); {remedy}", reason="checksum")
-    inside = pq.read_metadata(path).metadata or {}
-    found = {key: inside.get(key.encode(), b"").decode() for key in _inside(about)}
-    if found != {key: str(value) for key, value in _inside(about).items()}:
-        raise BadInput(f"{path} and its sidecar describe different rows; {remedy}", reason="sidecar")
+class Damage(NamedTuple):
+    """Why a file is not what was written."""
+
+    reason: str
+    detail: str
 
 
-def _rows_of(table: pa.Table) -> tuple[Rows, Seqs]:
-    rows = empty(table.num_rows)
+def damage_of(path: Path, about: Sidecar) -> Damage | None:
+    """Why the file at `path` is not, byte for byte, what `about` describes; None if it is."""
+    try:
+        size = path.stat().st_size
+        if size != about.bytes:
+            return Damage("truncated", f"the file has {size} bytes, its sidecar says {about.bytes}")
+        if not about.genuine:
+            return Damage("sidecar", "the sidecar was changed after it was written (its seal does not fit it)")
+        if file_sha256(path) != about.sha256:
+            return Damage("checksum", "the file was changed after it was written (its SHA-256 differs)")
+    except OSError as error:
+        return Damage("unreadable", f"the file cannot be read ({error.strerror})")
+    return None
+
+
+def check_file(path: Path, about: Sidecar) -> None:
+    """Raise `BadInput` or `SchemaMismatch` unless the file is what `about` describes."""
+    check_schema(about.schema, where=f"{path}, row 0,")
+    damage = damage_of(path, about)
+    if damage is not None:
+        raise Damaged(path, 0, damage.detail, reason=damage.reason)
+
+
+def _check_inside(path: Path, about: Sidecar, file: pq.ParquetFile) -> None:
+    told = disagreement(file, about)
+    if told:
+        raise Damaged(path, 0, told, reason="sidecar")
+    other = other_columns(file)
+    if other:
+        raise Damaged(path, 0, other, reason="columns")
+
+
+def disagreement(file: pq.ParquetFile, about: Sidecar) -> str:
+    """Where a file says something else of itself than its sidecar; empty if nowhere."""
+    metadata = file.metadata.metadata or {}
+    for key, beside in inside(about).items():
+        found = metadata.get(key.encode(), b"").decode(errors="replace")
+        if found != beside:
+            told = f"{key} is {found[:64]!r} in the file and {beside[:64]!r} beside it"
+            return f"the file and its sidecar describe different rows ({told})"
+    return ""
+
+
+def other_columns(file: pq.ParquetFile) -> str:
+    """How the columns are not those of event rows; empty if they are."""
+    columns = [(field.name, field.type) for field in file.schema_arrow]
+    if columns == [(field.name, field.type) for field in COLUMNS]:
+        return ""
+    told = ", ".join(f"{name} {kind}" for name, kind in columns)
+    return f"the columns are {told}, not those of event rows"
+
+
+def said_of(error: BaseException) -> str:
+    """An error of the Parquet library or the file system in few words."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or str(error).partition("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever the Parquet library or the file system has to say about `path` becomes a `BadInput`."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise Damaged(path, 0, f"the file cannot be read ({said_of(error)})", reason="unreadable") from None
+
+
+def columns_of(batch: pa.RecordBatch) -> Columns:
+    """The columns of some rows as numpy."""
+    found = {name: column(batch, name, EVENT[name]) for name in EVENT.names or ()}
+    return {**found, "seq": column(batch, "seq", _SEQ)}
+
+
+def rows_of(columns: Columns) -> Rows:
+    """Columns as rows."""
+    rows = np.empty(len(columns["seq"]), EVENT)
     for name in EVENT.names or ():
-        rows[name] = _column(table, name, EVENT[name])
-    return rows, _column(table, "seq", np.dtype(np.uint64))
+        rows[name] = columns[name]
+    return rows
 
 
-def _column(table: pa.Table, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def column(batch: pa.RecordBatch, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """A column without nulls as numpy. Arrow's own `to_numpy` loads pandas where that is installed: 45 MB."""
-    array = table.column(name).combine_chunks()
+    array = batch.column(name)
     return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * dtype.itemsize)
-
-
-def _check_order(path: Path, rows: Rows, seq: Seqs, last: tuple[int, int], before: int) -> tuple[int, int]:
-    counters = np.concatenate(([last[0]], seq.astype(np.int64)))
-    times = np.concatenate(([last[1]], rows["ts_recv"]))
-    wrong = (counters[1:] <= counters[:-1]) | (times[1:] < times[:-1])
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise BadInput(
-            f"{path}, row {before + at}: rows are not in order (seq {counters[at + 1]} after {counters[at]}, "
-            f"ts_recv {times[at + 1]} after {times[at]}); restore the file from a copy or import it again",
-            reason="shuffled",
-        )
-    return int(counters[-1]), int(times[-1])

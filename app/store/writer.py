@@ -9,7 +9,8 @@ import numpy as np
 from app.core.errors import BadInput, Misconfigured
 from app.market.rows import Rows
 from app.store.layout import CLOCK_SYMBOL, NS_PER_HOUR, Sidecar, hour_dir, read_sidecar, sidecar_of
-from app.store.part import PartWriter, Seqs
+from app.store.part_writer import PartWriter
+from app.store.proof import Seqs
 from app.store.publish import Publication
 
 

@@ -176,15 +176,14 @@ def test_what_is_no_tape_is_said_plainly(tmp_path: Path) -> None:
 
 
 async def test_a_damaged_tape_stops_the_exchange_with_the_reason(tmp_path: Path) -> None:
-    # Two hours: the first part is good, the second is found to be damaged when it is reached.
+    # Two hours: the first part is good, and yet nothing is told of it, since all are looked at before.
     tape = archive(tmp_path, recorded([snapshot(0), *(depth(60_000 * i, (1, 599_999, i)) for i in range(1, 90))]))
     _, second = sorted(tape.glob("venue=*/symbol=BTCUSDT/**/*.parquet"))
     second.write_bytes(second.read_bytes()[:-100])
 
     async def play() -> None:
-        async with running(TapeFlow(tape, ["BTCUSDT"])) as wire, wire.stream("orderbook.50.BTCUSDT") as stream:
-            assert len([await stream.read() for _ in range(20)]) == 20
+        async with running(TapeFlow(tape, ["BTCUSDT"])) as wire:
             await asyncio.wait([wire.broken], timeout=5)
 
-    with pytest.raises(BadInput, match=rf"{second.name} has \d+ bytes, its sidecar says"):
+    with pytest.raises(BadInput, match=rf"{second.name}, row 0: the file has \d+ bytes, its sidecar says"):
         await play()

@@ -1,9 +1,9 @@
 """The archive gives back the stream that went in, in bounded memory, and refuses what is not as it was written."""
 
-import json
 import tracemalloc
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,10 +32,11 @@ def rewrite(part: Path, table: pa.Table) -> None:
 
 
 def resign(part: Path, **changes: object) -> None:
-    """Give `part`, changed by the test, a sidecar that fits its bytes."""
-    about = json.loads(sidecar_of(part).read_bytes())
-    about |= {"bytes": part.stat().st_size, "sha256": file_sha256(part), **changes}
-    sidecar_of(part).write_text(json.dumps(about))
+    """Give `part`, changed by the test, a sidecar that fits its bytes and is sealed anew."""
+    about = msgspec.structs.replace(
+        read_sidecar(part), bytes=part.stat().st_size, sha256=file_sha256(part), **changes
+    ).sealed()
+    sidecar_of(part).write_bytes(msgspec.json.encode(about))
 
 
 @settings(max_examples=25, deadline=None)
@@ -155,23 +156,31 @@ def test_damage_is_refused_with_the_file_named(tmp_path: Path) -> None:
     good, about = part.read_bytes(), sidecar_of(part).read_bytes()
 
     part.write_bytes(good[:-100])
-    with pytest.raises(BadInput, match=rf"{part.name} has {len(good) - 100} bytes, its sidecar says {len(good)}; rest"):
+    with pytest.raises(
+        BadInput, match=rf"{part.name}, row 0: the file has {len(good) - 100} bytes, its .+ {len(good)}; re"
+    ):
         list(ArchiveReader(tmp_path, "v"))
     part.write_bytes(good[:500] + bytes([good[500] ^ 1]) + good[501:])
-    with pytest.raises(BadInput, match=rf"{part.name} was changed after it was written \(its SHA-256 differs\)"):
+    with pytest.raises(
+        BadInput, match=rf"{part.name}, row 0: .+ was changed after it was written \(its SHA-256 differs\)"
+    ):
         list(ArchiveReader(tmp_path, "v"))
     part.write_bytes(good)
     resign(part, schema="0123456789abcdef")
-    with pytest.raises(SchemaMismatch, match=rf"{part.name} was written under row schema '0123456789abcdef'"):
+    with pytest.raises(SchemaMismatch, match=rf"{part.name}, row 0: .+ under row schema '0123456789abcdef'"):
         list(ArchiveReader(tmp_path, "v"))
     resign(part, schema=SCHEMA, symbol="SOLUSDT")
-    with pytest.raises(BadInput, match=rf"{part.name} and its sidecar describe different rows"):
+    with pytest.raises(
+        BadInput, match=rf"{part.name}, row 0: it is described as rows of SOLUSDT of v and lies among those of"
+    ):
         list(ArchiveReader(tmp_path, "v"))
     sidecar_of(part).write_text("{")
-    with pytest.raises(BadInput, match=r"part-\d+.json is not a sidecar: Input data was truncated; restore it"):
+    with pytest.raises(
+        BadInput, match=r"part-\d+.json beside it is not a sidecar \(Input data was truncated\); restore it"
+    ):
         list(ArchiveReader(tmp_path, "v"))
     sidecar_of(part).unlink()
-    with pytest.raises(BadInput, match=rf"{part.name} has no sidecar part-\d+.json; restore both"):
+    with pytest.raises(BadInput, match=rf"{part.name}, row 0: it has no sidecar part-\d+.json; restore it"):
         list(ArchiveReader(tmp_path, "v"))
     sidecar_of(part).write_bytes(about)
     assert sum(map(len, ArchiveReader(tmp_path, "v"))) == 1000
@@ -196,7 +205,7 @@ def test_rows_missing_from_a_part_are_refused(tmp_path: Path) -> None:
     (part,) = parts_of(tmp_path, "BTCUSDT")
     rows = read_sidecar(part).rows
     rewrite(part, pq.read_table(part).slice(0, rows - 1))
-    with pytest.raises(BadInput, match=rf"{part.name} has {rows - 1} rows up to ts_recv \d+, its sidecar says {rows}"):
+    with pytest.raises(BadInput, match=rf"{part.name}, row {rows - 1}: the file has {rows - 1} rows up to seq \d+"):
         list(read_part(part, read_sidecar(part)))
 
 

@@ -13,6 +13,7 @@ from app.market.rows import concat
 from app.store.gaps import Finding, scan, table
 from app.store.layout import sidecar_of
 
+from . import damage
 from .recordings import HOUR, START, archive, recording
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -85,6 +86,30 @@ def test_damage_and_another_layout(tmp_path: Path) -> None:
     assert "is not a sidecar" in missing["damaged", "_CLOCK"].detail
 
 
+def test_every_row_is_looked_at(tmp_path: Path) -> None:
+    damage.healthy(tmp_path)
+    assert scan(tmp_path, max_gap_s=7200).findings == []
+    damage.changed("px", {300: float("nan")})(tmp_path)
+    (finding,) = scan(tmp_path, max_gap_s=7200).findings
+    assert (finding.kind, finding.symbol, finding.row) == ("damaged", "BTCUSDT", 300)
+    assert "hour=00/part-" in finding.where
+    damage.changed("px", {300: 123.4}, forged=True)(tmp_path)
+    (finding,) = scan(tmp_path, max_gap_s=7200).findings
+    assert "not the rows that were written (their SHA-256 differs)" in finding.detail
+
+
+def test_files_that_are_in_the_wrong_place_or_twice(tmp_path: Path) -> None:
+    damage.healthy(tmp_path)
+    damage.copied(sidecar=True)(tmp_path)
+    twice = found(tmp_path, 7200)
+    assert set(twice) == {("repeated_part", "BTCUSDT")}
+    assert twice["repeated_part", "BTCUSDT"].detail.startswith("its rows are also in venue=v/symbol=BTCUSDT/")
+    next(iter(tmp_path.rglob("*-copy.json"))).unlink()
+    next(iter(tmp_path.rglob("*-copy.parquet"))).unlink()
+    damage.swapped(("BTCUSDT", 0), ("ETHUSDT", 0), sidecars=True)(tmp_path)
+    assert set(found(tmp_path, 7200)) == {("misplaced", "BTCUSDT"), ("misplaced", "ETHUSDT")}
+
+
 def test_rows_of_a_recording_that_are_in_no_part(tmp_path: Path) -> None:
     rows = recording(500)
     archive(tmp_path, rows)
@@ -94,8 +119,10 @@ def test_rows_of_a_recording_that_are_in_no_part(tmp_path: Path) -> None:
     kept = np.flatnonzero(rows["instrument"] != 2)
     first, last = int(kept[0]), int(kept[-1])
     lost = last - first + 1 - len(kept)
-    detail = f"{lost} of the rows counted {first} to {last} are in no part"
-    assert found(tmp_path)["missing_rows", "*"].detail == detail
+    # Nothing in the archive says any more that there was such a symbol.
+    finding = found(tmp_path)["missing_rows", "BTCUSDT, _CLOCK"]
+    assert finding.detail == f"{lost} rows of recording r (of BTCUSDT, _CLOCK) from seq {first} on are in no file"
+    assert finding.where == "venue=v/symbol=BTCUSDT/date=2024-08-09/hour=00"
     assert scan(tmp_path, symbols=["BTCUSDT"]).rows == len(kept)
 
 
