@@ -37,7 +37,10 @@ class Cancel(_What, frozen=True, array_like=True, order=True, tag="cancel"):
 
 
 class Answer(_What, frozen=True, array_like=True, order=True, tag="answer"):
-    """What the venue said of an order at `ts`: cumulative lots `filled` and their `value` (Σ tick · lots)."""
+    """What the venue said of an order at `ts`: cumulative lots `filled` and their `value` (Σ tick · lots).
+
+    `rejected` is true if it did not take the order.
+    """
 
     order: str
     ts: int
@@ -45,6 +48,7 @@ class Answer(_What, frozen=True, array_like=True, order=True, tag="answer"):
     value: int
     over: bool
     reason: str
+    rejected: bool = False
 
 
 class Sample(_What, frozen=True, array_like=True, order=True, tag="sample"):
@@ -57,6 +61,10 @@ class TimeUp(_What, frozen=True, array_like=True, order=True, tag="time"):
     """A position reached its longest age."""
 
 
+class Resend(_What, frozen=True, array_like=True, order=True, tag="resend"):
+    """An order that was rejected may be sent again."""
+
+
 class GiveUp(_What, frozen=True, array_like=True, order=True, tag="hold"):
     """A hold evaluation fell below the model's threshold."""
 
@@ -65,7 +73,7 @@ class MarkToMarket(_What, frozen=True, array_like=True, order=True, tag="equity"
     """Equity is due."""
 
 
-What = Arrive | Cancel | Answer | Sample | TimeUp | GiveUp | MarkToMarket
+What = Arrive | Cancel | Answer | Sample | TimeUp | Resend | GiveUp | MarkToMarket
 
 
 class Due(msgspec.Struct, frozen=True, array_like=True, order=True):

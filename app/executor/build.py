@@ -11,9 +11,11 @@ from app.executor.service import ExecutorCore
 from app.market.instruments import read_instruments
 from app.messages.streams import Streams
 from app.settings import ROOT, Settings, resolve
+from app.sim.disturbed import disturbed
 from app.sim.fees import fee_model
 from app.sim.latency import latency_model
 from app.sim.queue import queue_code
+from app.sim.spells import Spells
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -33,7 +35,7 @@ def rules_of(settings: Settings) -> Rules:
         instruments=tuple(instruments[symbol] for symbol in settings.shard.symbols),
         strategies=settings.enabled_strategies,
         fees=fee_model(executor.paper.fees),
-        latency=latency_model(executor.paper.latency, root=ROOT),
+        latency=disturbed(latency_model(executor.paper.latency, root=ROOT), executor.paper),
         queue=queue_code(executor.paper.queue),
         decision=round(executor.decision_ms * NS_PER_MS),
         hold=settings.pipeline.reorder_hold_ms * NS_PER_MS,
@@ -44,6 +46,7 @@ def rules_of(settings: Settings) -> Rules:
         maker_only=exchange.maker_only,
         post_only=exchange.post_only,
         reduce_only=exchange.reduce_only,
+        spells=Spells(executor.paper.spells, seed=executor.paper.latency.seed),
     )
 
 

@@ -10,20 +10,24 @@
 The last three cancel what still rests and send a market order. It is reduce-only and as large as the entry, so that
 the venue clamps it to what is really held: whatever filled in the meantime, it leaves all of it and turns nothing
 round. If it finds nothing to fill it is sent again when the strategy's view shows something.
+
+If the venue rejects a target or an exit it is sent again, but not at once (see `app.executor.backoff`).
 """
 
 from collections.abc import Iterable
 
 from app.core.clock import NS_PER_MS
 from app.core.ids import client_order_id
-from app.executor.agenda import TIMER, Answer, Due, TimeUp
+from app.executor.agenda import TIMER, Answer, Due, Resend, TimeUp
 from app.executor.floor import Floor
 from app.executor.positions import Order, Position
 from app.messages.execution import Leg
-from app.sim.orders import MARKET, NOTHING_TO_FILL, WOULD_TAKE
+from app.sim.orders import MARKET, NOTHING_TO_FILL, NOTHING_TO_REDUCE, WOULD_TAKE
 
 # A price that any best price has crossed.
 _ANY = 1 << 60
+# What is due for one position at one time is told apart by these.
+_TIME_UP, _RESEND = 0, 1
 
 
 class StrategySide:
@@ -37,6 +41,8 @@ class StrategySide:
     def learn(self, position: Position, answer: Answer, now: int, *, more: bool) -> None:
         """An answer of the venue arrives. With `more` of them at this very time, decisions wait for those."""
         order = position.orders[answer.order]
+        if order.leg != "entry" and not order.acknowledged:
+            self._first_heard(position, order, answer, now)
         order.acknowledged = True
         fresh, order.known = answer.filled - order.known, answer.filled
         if order.leg == "entry":
@@ -59,7 +65,15 @@ class StrategySide:
     def _begin(self, position: Position, since: int, now: int) -> None:
         position.known_since = since
         at = max(now, since + position.signal.max_hold_ms * NS_PER_MS)
-        self._floor.agenda.add(Due(at, TIMER, position.id, 0, TimeUp()))
+        self._floor.agenda.add(Due(at, TIMER, position.id, _TIME_UP, TimeUp()))
+
+    def _first_heard(self, position: Position, order: Order, answer: Answer, now: int) -> None:
+        # What finds nothing to reduce was not refused: the position is flat, and what comes later is another order.
+        if answer.rejected and answer.reason != NOTHING_TO_REDUCE:
+            at = position.backoff.rejected(order.leg, now)
+            self._floor.agenda.add(Due(at, TIMER, position.id, _RESEND, Resend()))
+        else:
+            position.backoff.accepted(order.leg)
 
     def _closing_over(self, position: Position, order: Order, reason: str) -> None:
         del position.orders[order.id]
@@ -73,6 +87,11 @@ class StrategySide:
     def time_up(self, position: Position, now: int) -> None:
         """The position reached its longest age."""
         self._leave(position, "max_hold", now)
+
+    def resend(self, position: Position, now: int) -> None:
+        """What was rejected may be sent again, unless it was rejected once more since."""
+        if now >= position.backoff.until:
+            self._decide(position, now)
 
     def give_up(self, position: Position, now: int) -> None:
         """A hold evaluation was below its threshold."""
@@ -117,6 +136,8 @@ class StrategySide:
             self._floor.send_cancel(position, target, "resized", now)
             if not self._floor.rules.reduce_only:
                 return
+        if position.backoff.holds("take_profit", now):
+            return
         self._send(position, "take_profit", position.target_tick(), position.known_lots, now)
 
     def _exit(self, position: Position, now: int) -> None:
@@ -126,6 +147,8 @@ class StrategySide:
             if not order.is_market and not order.cancelling:
                 self._floor.send_cancel(position, order, "exit", now)
         if position.known_lots <= 0 or position.starved or any(order.is_market for order in working):
+            return
+        if position.backoff.holds("exit", now):
             return
         if self._floor.rules.reduce_only:
             self._send(position, "exit", MARKET, position.entry.lots, now)

@@ -1,5 +1,6 @@
 """The trading floor: positions and what is due, and the wire between strategy and venue."""
 
+from app.core.ids import cancel_id
 from app.executor.agenda import ANSWER, ARRIVAL, EQUITY, Agenda, Answer, Arrive, Cancel, Due, MarkToMarket
 from app.executor.ledger import Ledger
 from app.executor.positions import Order, Position
@@ -34,7 +35,7 @@ class Floor:
     def send_cancel(self, position: Position, order: Order, why: str, now: int) -> None:
         """The strategy decides at `now` to take `order` back."""
         order.cancelling = True
-        self._send(position, Cancel(order.id, why), f"{order.id}-cancel", now)
+        self._send(position, Cancel(order.id, why), cancel_id(order.id), now)
 
     def expire(self, position: Position, order: Order, at: int) -> None:
         """A cancellation of `order` is to reach the venue at `at`."""
@@ -42,17 +43,18 @@ class Floor:
         self.agenda.add(Due(at, ARRIVAL, position.id, position.sent, Cancel(order.id, "ttl")))
 
     def _send(self, position: Position, what: Arrive | Cancel, key: str, now: int) -> None:
-        at = max(position.last_sent, now + self.rules.decision + self.rules.latency.order_ns(key))
+        leaves = now + self.rules.decision
+        at = max(position.last_sent, leaves + self.rules.latency.order_ns(key, leaves))
         position.sent += 1
         position.last_sent = at
         self.agenda.add(Due(at, ARRIVAL, position.id, position.sent, what))
 
-    def answer(self, position: Position, order: Order, reason: str, now: int) -> None:
+    def answer(self, position: Position, order: Order, reason: str, now: int, *, rejected: bool = False) -> None:
         """The venue reports the state of `order` as of `now` to the strategy."""
         position.told += 1
-        delay = self.rules.latency.response_ns(f"{order.id}-{position.told}")
+        delay = self.rules.latency.response_ns(f"{order.id}-{position.told}", now)
         position.last_told = max(position.last_told, now + delay)
-        what = Answer(order.id, now, order.filled, order.value, order.over, reason)
+        what = Answer(order.id, now, order.filled, order.value, order.over, reason, rejected)
         self.agenda.add(Due(position.last_told, ANSWER, position.id, position.told, what))
 
     def tell(self, position: Position, order: Order, status: OrderStatus, now: int, reason: str = "") -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from app.core.metrics import labelled
+from app.core.metrics import children, labelled
 from app.messages.base import Message
 from app.messages.execution import ClosedTrade, Fill, FundingPaid, Leg, Liquidity, OrderStatus, OrderUpdate
 from app.sim.tape import BACKWARDS, CLAMPED, FAULTY, FUTURE, UNKNOWN
@@ -40,6 +40,7 @@ class ExecutorMetrics:
         )
         self.open_positions = Gauge("open_positions", "Positions held at the venue", registry=registry)
         self.pending_rows = Gauge("pending_rows", "Event rows on hold", registry=registry)
+        self._orders_of, self._fills_of = children(self.orders), children(self.fills)
         labelled(self.trades_opened, ROUTES)
         labelled(self.trades_closed, ROUTES)
         labelled(self.fills, get_args(Liquidity))
@@ -51,9 +52,9 @@ class ExecutorMetrics:
         """`message` was sent."""
         match message:
             case OrderUpdate():
-                self.orders.labels(message.leg, message.status).inc()
+                self._orders_of(message.leg, message.status).inc()
             case Fill():
-                self.fills.labels(message.liquidity).inc()
+                self._fills_of(message.liquidity).inc()
                 (self.fees if message.fee >= 0 else self.rebates).inc(float(abs(message.fee)))
             case FundingPaid():
                 self.funding.inc()

@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
 
+from app.executor.backoff import Backoff
 from app.messages.execution import Leg
 from app.messages.signals import ApprovedSignal
 from app.sim.money import RATIO, exact
@@ -92,6 +93,7 @@ class Position(msgspec.Struct):
     exit_reason: str = ""
     starved: bool = False
     watch: int | None = None
+    backoff: Backoff = msgspec.field(default_factory=Backoff)
 
     @property
     def id(self) -> str:

@@ -1,12 +1,13 @@
 """What the executor works by: the configuration of everything that shapes an order, in its units."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.core.strategy import StrategySettings
 from app.market.instruments import Instrument
 from app.sim.fees import FlatFees
 from app.sim.latency import Latency
+from app.sim.spells import Spells
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,4 @@ class Rules:
     maker_only: bool = True
     post_only: bool = True
     reduce_only: bool = True
+    spells: Spells = field(default_factory=Spells)

@@ -9,7 +9,7 @@ sig:approved was sent before that mark. So what happens is a function of the two
 interleaved and cut.
 """
 
-from app.executor.agenda import VIEW, Answer, Arrive, Cancel, Due, GiveUp, MarkToMarket, Sample, TimeUp
+from app.executor.agenda import VIEW, Answer, Arrive, Cancel, Due, GiveUp, MarkToMarket, Resend, Sample, TimeUp
 from app.executor.exits import StrategySide
 from app.executor.floor import Floor
 from app.executor.venue_side import VenueSide
@@ -84,6 +84,8 @@ class Timeline:
                 self.strategy_side.learn(position, what, now, more=self._follows(due))
             case TimeUp():
                 self.strategy_side.time_up(position, now)
+            case Resend():
+                self.strategy_side.resend(position, now)
             case GiveUp():
                 self.strategy_side.give_up(position, now)
 

@@ -6,6 +6,7 @@ from app.executor.floor import Floor
 from app.executor.positions import Order, Position
 from app.sim.layout import FILLED, FUNDING_DUE, REDUCED
 from app.sim.orders import BY_REDUCE_ONLY, Happening, Receipt, Ticket
+from app.sim.spells import BUSY
 
 #: Markouts are taken this long (ms) after the first fill of an entry.
 HORIZONS = (100, 500, 1000)
@@ -21,7 +22,10 @@ class VenueSide:
     def arrive(self, position: Position, what: Arrive, now: int) -> None:
         """An order reaches the venue."""
         order = position.orders[what.order]
-        receipt = self._floor.venue.submit(_ticket(position, order), now)
+        if self._floor.rules.spells.refuse(order.id, now):
+            receipt = Receipt("rejected", order.lots, reason=BUSY)
+        else:
+            receipt = self._floor.venue.submit(_ticket(position, order), now)
         order.lots = receipt.lots or order.lots
         order.over = receipt.status != "resting"
         if receipt.status == "resting":
@@ -32,7 +36,7 @@ class VenueSide:
             self._floor.tell(position, order, receipt.status, now, receipt.reason)
         for happening in receipt.reduced:
             self._reduced(happening, now)
-        self._floor.answer(position, order, receipt.reason, now)
+        self._floor.answer(position, order, receipt.reason, now, rejected=receipt.status == "rejected")
         self._settle(position, now)
 
     def _rest(self, position: Position, order: Order, receipt: Receipt, now: int) -> None:

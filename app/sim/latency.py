@@ -1,29 +1,36 @@
 """Latency models, named by what they assume. All delays are in event time, in ns.
 
-A delay is a function of the message's key alone, so a replay draws what the original run drew, in any order.
+A delay is a function of the message's key and of when it was sent, so a replay draws what the original run drew, in any
+order.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log
 from pathlib import Path
-from typing import Protocol
+from statistics import NormalDist
+from typing import Final, Protocol
 
 import msgspec
 
 from app.core.clock import NS_PER_MS
 from app.core.errors import Misconfigured
+from app.sim.draws import uniform
 from app.sim.settings import LatencySettings
+
+_NORMAL: Final = NormalDist()
+_Z99: Final = _NORMAL.inv_cdf(0.99)
 
 
 class Latency(Protocol):
     """How long messages travel between us and the venue."""
 
-    def order_ns(self, key: str) -> int:
-        """From sending order message `key` to its arrival at the venue."""
+    def order_ns(self, key: str, at: int) -> int:
+        """From sending order message `key` at time `at` (ns) to its arrival at the venue."""
 
-    def response_ns(self, key: str) -> int:
-        """From something happening at the venue to our knowing, for report `key`."""
+    def response_ns(self, key: str, at: int) -> int:
+        """From something happening at the venue at time `at` (ns) to our knowing, for report `key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,11 @@ class ConstantLatency:
     order: int
     response: int
 
-    def order_ns(self, key: str) -> int:
+    def order_ns(self, key: str, at: int = 0) -> int:
         """The constant."""
         return self.order
 
-    def response_ns(self, key: str) -> int:
+    def response_ns(self, key: str, at: int = 0) -> int:
         """The constant."""
         return self.response
 
@@ -53,11 +60,11 @@ class MeasuredLatency:
         self._response = [round(sample * NS_PER_MS) for sample in response_ms]
         self._seed = seed
 
-    def order_ns(self, key: str) -> int:
+    def order_ns(self, key: str, at: int = 0) -> int:
         """A recorded order delay."""
         return self._draw(self._order, "order", key)
 
-    def response_ns(self, key: str) -> int:
+    def response_ns(self, key: str, at: int = 0) -> int:
         """A recorded response delay."""
         return self._draw(self._response, "response", key)
 
@@ -65,6 +72,29 @@ class MeasuredLatency:
         digest = hashlib.blake2b(f"{self._seed}\x1f{way}\x1f{key}".encode(), digest_size=8).digest()
         # Scaling instead of taking the remainder keeps the draw even for any number of samples.
         return samples[int.from_bytes(digest, "little") * len(samples) >> 64]
+
+
+class LognormalLatency:
+    """Each message takes median · e^(σ z) ns, z normal by hash of the seed and its key, σ = ln(p99 / median) / z₉₉.
+
+    Draws are independent. Under one seed a message has one z, so that it is as unlucky under any median and spread.
+    """
+
+    def __init__(self, order: int, response: int, *, p99_over_median: float, seed: int) -> None:
+        self._order, self._response = order, response
+        self._sigma = log(p99_over_median) / _Z99
+        self._seed = seed
+
+    def order_ns(self, key: str, at: int = 0) -> int:
+        """A drawn order delay."""
+        return self._draw(self._order, "order", key)
+
+    def response_ns(self, key: str, at: int = 0) -> int:
+        """A drawn response delay."""
+        return self._draw(self._response, "response", key)
+
+    def _draw(self, median: int, way: str, key: str) -> int:
+        return round(median * exp(self._sigma * _NORMAL.inv_cdf(uniform(self._seed, way, key))))
 
 
 class _Recording(msgspec.Struct, forbid_unknown_fields=True):
@@ -102,4 +132,7 @@ def latency_model(settings: LatencySettings, *, root: Path) -> Latency:
     """
     if settings.model == "measured" and settings.measured_file is not None:
         return read_recording(root / settings.measured_file, seed=settings.seed)
-    return ConstantLatency(round(settings.order_ms * NS_PER_MS), round(settings.response_ms * NS_PER_MS))
+    order, response = round(settings.order_ms * NS_PER_MS), round(settings.response_ms * NS_PER_MS)
+    if settings.model == "lognormal":
+        return LognormalLatency(order, response, p99_over_median=settings.p99_over_median, seed=settings.seed)
+    return ConstantLatency(order, response)

@@ -2,7 +2,9 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,6 +23,8 @@ from app.messages.signals import Mark
 from app.report.books import check_books
 from app.sim.latency import MeasuredLatency
 from app.sim.queue import PROPORTIONAL
+from app.sim.settings import SpellSettings
+from app.sim.spells import Spells
 from tests.executor.stage import STRATEGY, STREAMS, rules
 from tests.executor.tapes import Session
 
@@ -136,6 +140,57 @@ def test_restarts_lose_nothing_and_repeat_nothing(session_seed, seed):
     expected = whole(session)
     assert records(sent) == records(expected)
     assert simulated(sent) == simulated(expected)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seeds, seeds)
+def test_restarts_change_nothing_where_the_venue_rejects_every_other_order(session_seed, seed):
+    session, choose = Session(session_seed), random.Random(seed)
+    always = SpellSettings(start=0, end=2**62, refused=0.5)
+    busy = replace(RULES, spells=Spells((always,), seed=session_seed))
+
+    def core() -> ExecutorCore:
+        return ExecutorCore(STREAMS, busy, ExecutorMetrics(CollectorRegistry()))
+
+    entries = deliveries(session, choose)
+    expected = play(core(), entries)
+    assert any(isinstance(m, OrderUpdate) and m.leg != "entry" and m.status == "rejected" for m in expected)
+    sent, one = [], core()
+    for entry in entries:
+        sent += play(one, [entry])
+        if choose.random() < 0.3:
+            saved, one = one.snapshot(), core()
+            one.restore(saved)
+    assert sent == expected
+    assert check_books(sent, CASH).differences == []
+
+
+def before_there_was_a_backoff(blob: bytes) -> bytes:
+    """The snapshot as an executor wrote it that sent rejected orders again at once."""
+
+    def stripped(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: stripped(value) for key, value in node.items() if key != "backoff"}
+        if isinstance(node, list):
+            return [stripped(value) for value in (node[:7] if node[:1] == ["answer"] else node)]
+        return node
+
+    return msgspec.msgpack.encode(stripped(msgspec.msgpack.decode(blob)))
+
+
+def test_a_snapshot_from_before_there_was_a_backoff_is_read():
+    session = Session(3)
+    entries = deliveries(session, random.Random(3))
+    expected, shortened = play(new_core()[0], entries), False
+    for cut in range(0, len(entries), 1 + len(entries) // 30):
+        first, (second, _registry) = new_core()[0], new_core()
+        sent = play(first, entries[:cut])
+        blob = first.snapshot()
+        old = before_there_was_a_backoff(blob)
+        shortened |= len(old) < len(blob)
+        second.restore(old)
+        assert sent + play(second, entries[cut:]) == expected
+    assert shortened
 
 
 @settings(max_examples=25, deadline=None)

@@ -337,10 +337,10 @@ def test_an_entry_that_would_cross_takes_only_if_both_rules_allow_it(maker_only,
 class Scripted:
     """Latencies by message: the target is slow to arrive, everything else is not."""
 
-    def order_ns(self, key: str) -> int:
+    def order_ns(self, key: str, at: int) -> int:
         return 50 * MS if key == TARGET else 5 * MS
 
-    def response_ns(self, key: str) -> int:
+    def response_ns(self, key: str, at: int) -> int:
         return 5 * MS
 
 

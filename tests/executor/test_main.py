@@ -4,10 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from decimal import Decimal
-from pathlib import Path
+from functools import partial
 
 import msgspec
 import pytest
@@ -20,13 +19,13 @@ from app.executor.build import rules_of
 from app.executor.metrics import ExecutorMetrics
 from app.executor.service import ExecutorCore
 from app.market.schema import SCHEMA
-from app.messages import codec
 from app.messages.base import Message
 from app.messages.signals import Mark
 from app.messages.streams import Streams
 from app.settings import ROOT, load_settings
 from app.sim.queue import PROPORTIONAL
 from tests.executor.tapes import Session
+from tests.service_rig import StartService, send, sent, wait_for
 
 STREAMS = Streams("main")
 
@@ -86,76 +85,39 @@ def records(messages: list[Message]) -> Counter[bytes]:
     return Counter(msgspec.json.encode(message) for message in messages if not isinstance(message, Mark))
 
 
-class Running:
-    """The executor as a process on a private Redis."""
-
-    def __init__(self, url: str, log: Path) -> None:
-        self.client = redis.Redis.from_url(url)
-        self._log = log
-        self._env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AVIARY_", "EXCHANGE_"))},
-            "REDIS_URL": url,
-            "AVIARY_SET": "metrics.executor=0\nbus.snapshot_every_s=0.2\nbus.batch_entries=8",
-        }
-        self.start()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "app.executor.main"], cwd=ROOT, env=self._env, stdout=log, stderr=log
-            )
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
-    def sent(self) -> list[Message]:
-        found: list[Message] = []
-        for _entry, fields in self.client.xrange(STREAMS.execution):
-            good, bad = codec.decode(fields[b"m"])
-            assert not bad
-            found += good
-        return found
-
-    def wait_for(self, ts: int, *, within: float = 30.0) -> None:
-        """Until a mark at `ts` or later was sent."""
-        deadline = time.monotonic() + within
-        while max((m.ts for m in self.sent() if isinstance(m, Mark)), default=0) < ts:
-            assert time.monotonic() < deadline, self._log.read_text()[-2000:]
-            assert self.process.poll() is None, self._log.read_text()[-2000:]
-            time.sleep(0.02)
-
-
 def publish(client: "redis.Redis", session: Session, share: slice) -> None:
     for block in session.blocks[share]:
         client.xadd(STREAMS.md, {"b": block, "s": SCHEMA, "n": len(block) // 40})
     for message in session.approved[share]:
-        client.xadd(STREAMS.approved, {"m": codec.encode([message])})
+        send(client, STREAMS.approved, message)
 
 
-def test_killed_in_the_middle_it_says_everything_once(redis_url, tmp_path, seed):
+def reached(client: redis.Redis, ts: int) -> bool:
+    """Whether a mark at `ts` or later was sent."""
+    return max((m.ts for m in sent(client, STREAMS.execution) if isinstance(m, Mark)), default=0) >= ts
+
+
+def test_killed_in_the_middle_it_says_everything_once(
+    start_service: StartService, redis_url: str, client: redis.Redis, seed: int
+) -> None:
     session = Session(seed)
     half = len(session.approved) // 2
-    running = Running(redis_url, tmp_path / "log")
-    try:
-        publish(running.client, session, slice(None, half))
-        # Some of it handled, probably some of it between two hand-overs.
-        running.wait_for(session.approved[0].ts)
-        running.kill()
-        publish(running.client, session, slice(half, None))
-        running.start()
-        last = max(m.ts for m in expected(session) if isinstance(m, Mark))
-        running.wait_for(last)
-        assert running.stop() == 0
-    finally:
-        running.kill()
-    sent = running.sent()
-    assert records(sent) == records(expected(session))
-    assert len(records(sent)) > 50
+    start = partial(
+        start_service, "executor", f"bus.redis_url={redis_url}", "bus.snapshot_every_s=0.2", "bus.batch_entries=8"
+    )
+    first = start()
+    publish(client, session, slice(None, half))
+    # Some of it handled, probably some of it between two hand-overs.
+    wait_for(lambda: reached(client, session.approved[0].ts))
+    first.end(signal.SIGKILL)
+    publish(client, session, slice(half, None))
+    second = start()
+    last = max(m.ts for m in expected(session) if isinstance(m, Mark))
+    wait_for(lambda: reached(client, last) or not second.alive)
+    assert second.end(signal.SIGTERM) == 0, second.said()
+    found = records(sent(client, STREAMS.execution))
+    assert found == records(expected(session))
+    assert len(found) > 50
 
 
 def test_asked_for_real_trading_the_process_says_why_not_and_ends():
