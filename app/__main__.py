@@ -5,10 +5,13 @@ Exit codes: 0 done, 1 failed, 2 misconfigured or used wrongly.
 
 # Nothing heavy is imported before a command is chosen: `-h` answers at once.
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if sys.version_info < (3, 11):  # noqa: UP036 - a checkout may be started by any Python
     print("error: Aviary needs Python 3.11 or newer, and this is " + sys.version.split()[0], file=sys.stderr)
@@ -16,8 +19,31 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a checkout may be started by any
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
+
+class _Commands(TyperGroup):
+    """Commands that end as a failure, and say so, when Ctrl-C comes before they look out for it themselves."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _telling():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _telling():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
 app = typer.Typer(
     name="aviary",
+    cls=_Commands,
     help="Trade on paper, see how it goes, check this machine.\n\n"
     "Exit codes: 0 done, 1 failed, 2 misconfigured or used wrongly.",
     context_settings=HELP,
@@ -100,6 +126,7 @@ def replay(
     to: Annotated[str | None, typer.Option("--to", help="End before this time.")] = None,
     recording: Annotated[str | None, typer.Option(help="One of several recordings in the archive.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write report, records and trades into this directory.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Replay what can be had of a damaged archive.")] = False,
     sets: Sets = None,
     overlay: Overlays = None,
     config_file: ConfigFile = None,
@@ -122,6 +149,57 @@ def replay(
             overlays=overlay,
             assignments=sets or (),
             report=report,
+            repair=repair,
+        )
+
+    _leave(lambda: command(options(), as_json=as_json))
+
+
+@app.command()
+def sweep(
+    archive: Annotated[Path, typer.Option(help="An archive, or a recording to import.")],
+    report: Annotated[Path, typer.Option(help="Directory of the report and all that is done; another call goes on.")],
+    grid: Annotated[
+        list[str] | None, typer.Option(help="key.path=value,value: all combinations; may be repeated.")
+    ] = None,
+    points: Annotated[Path | None, typer.Option(help="A YAML file of points, instead of --grid.")] = None,
+    by: Annotated[str, typer.Option(help="What is replayed by itself: day (UTC), recording, or whole.")] = "day",
+    days: Annotated[str | None, typer.Option(help="2024-08-01 or 2024-08-01..2024-08-07, both included.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Begin at this time, ISO 8601, UTC.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="End before this time.")] = None,
+    venue: Annotated[str | None, typer.Option(help="Where the archive has several.")] = None,
+    symbols: Annotated[str | None, typer.Option(help="Some of the archive's, separated by commas.")] = None,
+    recording: Annotated[str | None, typer.Option(help="One of several recordings in the archive.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Replays at a time; else one for each core.")] = None,
+    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to do it on; needs aviary[ray].")] = None,
+    sets: Sets = None,
+    overlay: Overlays = None,
+    config_file: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Replay every combination of settings over every day, on all cores, and say how much of the best is luck."""
+    from app.console.replay_options import parse_time
+    from app.console.sweep_command import sweep_command as command
+    from app.console.sweep_options import SweepOptions, parse_by
+
+    def options() -> SweepOptions:
+        return SweepOptions(
+            archive=archive,
+            report=report,
+            grid=grid or (),
+            points=points,
+            by=parse_by(by),
+            days=days,
+            start=None if from_ is None else parse_time(from_, "--from"),
+            end=None if to is None else parse_time(to, "--to"),
+            venue=venue,
+            symbols=tuple(filter(None, (symbols or "").split(","))),
+            recording=recording,
+            config=config_file,
+            overlays=overlay,
+            assignments=sets or (),
+            jobs=jobs,
+            ray=ray,
         )
 
     _leave(lambda: command(options(), as_json=as_json))

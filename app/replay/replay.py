@@ -1,7 +1,7 @@
 """An archive through the cores of all services, in one process and as fast as it goes."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, cached_property
@@ -9,16 +9,18 @@ from pathlib import Path
 
 from app.bus.types import Delivery
 from app.core.errors import BadInput
+from app.core.memory import keep_freed_memory
 from app.executor.warm import warm as warm_executor
 from app.features.warm import warm as warm_features
 from app.market.instruments import read_instruments
-from app.market.rows import to_block
+from app.market.rows import Rows, lent_block
 from app.messages.base import Message
 from app.messages.execution import ClosedTrade
 from app.messages.signals import Mark
 from app.messages.streams import Streams
 from app.replay.cores import build_cores
 from app.replay.pieces import pieces
+from app.replay.received import for_two_markets
 from app.replay.source import Source, open_source
 from app.replay.wiring import Wiring
 from app.report.books import BooksReport, check_books
@@ -26,6 +28,9 @@ from app.report.records import canonical_records, records_digest
 from app.report.run_data import Gathering
 from app.report.tally import Tally
 from app.settings import Settings, resolve
+from app.store.repairs import Repair
+
+Transform = Callable[[Iterator[Rows]], Iterator[Rows]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,11 @@ class ReplayResult:
     cpu_s: float
     wall_s: float
     interrupted: bool
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was put right or left out of a damaged archive; empty for one that is whole, or unless asked for."""
+        return tuple(self.source.repairs or ())
 
     @property
     def tally(self) -> Tally:
@@ -100,6 +110,8 @@ def run(
     start: int | None = None,
     end: int | None = None,
     recording: str | None = None,
+    transform: Transform | None = None,
+    repair: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> ReplayResult:
@@ -107,18 +119,22 @@ def run(
 
     A function of the rows and the settings alone. Where `start` is after the archive's beginning, books begin as they
     were then; features and warm-up begin anew. After each block of rows `on_progress` is told and `stop` is asked.
-    Memory grows with what was traded, not with the archive.
+    Memory grows with what was traded, not with the archive. `transform` is given the blocks of rows, each of which ends
+    where a venue message ends, and gives such blocks: what is replayed is what it makes of them.
+
+    With `repair` a damaged archive is replayed as far as something can be had of it, and `repairs` of the result counts
+    what was done; an archive that is whole gives the same either way.
 
     Raises:
         Misconfigured: as the services' start would, or the archive has nothing of that kind.
-        BadInput: the archive is damaged or incomplete; the text names the file.
+        BadInput: the archive is damaged or incomplete; the text names file and row.
         SchemaMismatch: its rows have another layout.
     """
     source = open_source(
-        archive, venue=venue, symbols=settings.shard.symbols, start=start, end=end, recording=recording
+        archive, venue=venue, symbols=settings.shard.symbols, start=start, end=end, recording=recording, repair=repair
     )
     _warm_up()
-    replay = _Replay(settings, source)
+    replay = _Replay(settings, source, transform)
     cpu, wall = time.process_time(), time.perf_counter()
     interrupted = replay.through(on_progress, stop)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -127,26 +143,32 @@ def run(
 
 @cache
 def _warm_up() -> None:
+    keep_freed_memory()
     warm_features()
     warm_executor()
 
 
 class _Replay:
-    def __init__(self, settings: Settings, source: Source) -> None:
+    def __init__(self, settings: Settings, source: Source, transform: Transform | None) -> None:
         self.gathered = Gathering()
         self.rows = 0
         self._source = source
+        self._transform = transform
         self._book_ticks = settings.signal_engine.book_ticks
         instruments = read_instruments(resolve(settings.symbols_file))
         self._instruments = {symbol: instruments[symbol] for symbol in source.symbols}
-        self._md = Streams(settings.shard.id).md
-        self._wiring = Wiring(build_cores(settings), tap=self._tap, refused=self._refused)
+        streams = Streams(settings.shard.id)
+        self._md = streams.md
+        down = (streams.raw, streams.scored, streams.approved, streams.execution)
+        cores = build_cores(settings) if transform is None else for_two_markets(build_cores(settings))
+        self._wiring = Wiring(cores, down, tap=self._tap, refused=self._refused)
 
     def through(self, on_progress: Callable[[Progress], None] | None, stop: Callable[[], bool]) -> bool:
         """Handle all rows; True if `stop` said so before the last."""
         first, last = self._source.span
-        for rows in pieces(self._source.blocks(self._instruments, book_ticks=self._book_ticks)):
-            self._wiring.feed_block(self._md, to_block(rows))
+        blocks = self._source.blocks(self._instruments, book_ticks=self._book_ticks)
+        for rows in pieces(blocks if self._transform is None else self._transform(blocks)):
+            self._wiring.feed_block(self._md, lent_block(rows))
             self.rows += len(rows)
             ts = int(rows["ts_recv"][-1])
             if on_progress is not None:

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.console.run_config import load_config
+from app.core.clock import NS_PER_S
 from app.market.rows import Rows, concat
+from app.replay.stretches import Stretch, find_stretches
+from app.replay.sweep import sweep
+from app.replay.sweep_points import Point, grid_points, make_points
+from app.report.sweep_data import TaskResult
 from app.settings import Settings
 from app.store.archive import ArchiveReader
 from app.store.publish import Publication
@@ -26,6 +32,8 @@ _ANY_PORTS = [
 ] + ["--set", "sandbox.port=0"]
 
 VENUE = "bybit_v5"
+DAY = 86_400 * NS_PER_S
+GRID = ["strategies.scalper.exits.take_profit_bps=3,9"]
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -57,8 +65,6 @@ def market(paper: tuple[Path, dict[str, Any]]) -> Rows:
 @pytest.fixture(scope="session")
 def settings(paper: tuple[Path, dict[str, Any]]) -> Settings:
     """The configuration of that run."""
-    from app.console.run_config import load_config
-
     return load_config(paper[0])
 
 
@@ -75,3 +81,37 @@ def write_archive(root: Path, rows: Rows, *, times: int = 1) -> Path:
         writer.close()
         publication.commit()
     return root
+
+
+def days_of(market: Rows) -> Rows:
+    """The market's first 40 seconds on the day they were, and its second 40 on the next."""
+    first = int(market["ts_recv"][0])
+    place = np.searchsorted(market["ts_recv"], [first + 40 * NS_PER_S, first + 80 * NS_PER_S])
+    parts = [market[: place[0]].copy(), market[place[0] : place[1]].copy()]
+    parts[1]["ts_recv"] += DAY
+    parts[1]["ts_event"] += DAY
+    return concat(parts)
+
+
+@pytest.fixture(scope="session")
+def two_days(market: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_archive(tmp_path_factory.mktemp("days"), days_of(market))
+
+
+@pytest.fixture(scope="session")
+def points(paper: tuple[Path, dict[str, Any]]) -> list[Point]:
+    return make_points(grid_points(GRID), lambda given: load_config(paper[0], ["warmup.seconds=1", *given]))
+
+
+@pytest.fixture(scope="session")
+def stretches(two_days: Path) -> list[Stretch]:
+    return find_stretches(two_days, venue=VENUE, symbols=["BTCUSDT"], by="day")
+
+
+@pytest.fixture(scope="session")
+def swept(
+    points: list[Point], stretches: list[Stretch], two_days: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[TaskResult]]:
+    """A sweep of two points over two days, and where it is kept."""
+    directory = tmp_path_factory.mktemp("swept") / "sweep"
+    return directory, sweep(points, stretches, two_days, venue=VENUE, directory=directory, jobs=2)

@@ -90,7 +90,7 @@ def test_a_damaged_archive_fails_and_a_wrong_question_is_told_apart(paper: Paper
     part.write_bytes(part.read_bytes()[:-1])
     done = command("replay", "--archive", root)
     assert done.returncode == 1
-    assert f"{part.name} has" in done.stdout
+    assert f"{part.name}, row 0: the file has" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     spool = root / "spool" / VENUE / "main"
     spool.mkdir(parents=True)
@@ -140,3 +140,11 @@ def test_the_first_interrupt_asks_and_the_second_insists() -> None:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_replay_loads_nothing_that_it_does_not_use() -> None:
+    code = (
+        "import sys, app.console.replay_command; print(sorted({'aiohttp', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -51,7 +51,7 @@ def test_the_command_says_that_a_run_and_its_replay_are_equal(
     assert again["run"]["rows"] == again["replay"]["rows"] > 50_000
     records = (tmp_path / "out" / "records.jsonl").read_bytes()
     assert hashlib.sha256(records).hexdigest() == report["records_digest"]
-    assert "Replay run" in (tmp_path / "out" / "report.html").read_text()
+    assert "Replay of" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_run_that_is_not_met_fails_and_says_where(paper: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

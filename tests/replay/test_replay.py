@@ -118,7 +118,9 @@ def test_a_part_that_was_lost_is_refused_before_anything_is_handled(damaged: Pat
     part = parts_of(damaged, "BTCUSDT")[0]
     part.unlink()
     part.with_suffix(".json").unlink()
-    with pytest.raises(BadInput, match=r"lacks \d+ of the rows that recording r counted from \d+ to \d+") as caught:
+    with pytest.raises(
+        BadInput, match=r"hour=\d+/part-\*.parquet, row 0: a file is missing here: recording r counted \d+"
+    ) as caught:
         run(settings, damaged)
     assert caught.value.reason == "missing_rows"
 
@@ -131,11 +133,15 @@ def test_damage_is_refused_in_the_words_of_the_reader(damaged: Path, settings: S
         shutil.copytree(copy, damaged, dirs_exist_ok=True)
 
     part.write_bytes(part.read_bytes()[:-100])
-    with pytest.raises(BadInput, match=rf"{part.name} has \d+ bytes, its sidecar says \d+; restore it"):
+    with pytest.raises(
+        BadInput, match=rf"{part.name}, row 0: the file has \d+ bytes, its sidecar says \d+; restore it"
+    ):
         run(settings, damaged)
     restore()
     resign(part, schema="0123456789abcdef")
-    with pytest.raises(SchemaMismatch, match=rf"{part.name} was written under row schema '0123456789abcdef'"):
+    with pytest.raises(
+        SchemaMismatch, match=rf"{part.name}, row 0: it was written under row schema '0123456789abcdef'"
+    ):
         run(settings, damaged)
     restore()
     table = pq.read_table(part)
@@ -146,7 +152,7 @@ def test_damage_is_refused_in_the_words_of_the_reader(damaged: Path, settings: S
         run(settings, damaged)
     restore()
     part.with_suffix(".json").unlink()
-    with pytest.raises(BadInput, match=rf"{part.name} has no sidecar part-\d+.json"):
+    with pytest.raises(BadInput, match=rf"{part.name}, row 0: it has no sidecar part-\d+.json"):
         run(settings, damaged)
     restore()
     assert run(settings, damaged).rows == 40_000
