@@ -7,7 +7,8 @@ for what is scored how.
 Orders that came in the second half of a file are scored. `calibrated` is fitted to those that ended in its first half,
 `calibrated_elsewhere` to all the other files, `calibrated_given` is read with --curve. The main figures take all files
 together, `files` has them apart; 95 % intervals come from a bootstrap over blocks of ten minutes, shorter ones in short
-files.
+files. A day that is there twice, as its zip and unpacked or at two depths, is scored once: `left_out` names the copies,
+and what was scored in their place. `refused` of a file counts what of it could not be used, by reason.
 """
 
 import sys
@@ -16,12 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from app.core.clock import NS_PER_S
 from app.core.errors import BadInput, Misconfigured
-from app.importers.lobster.files import is_lobster
+from app.importers.lobster.files import LobsterDay, find_day, is_lobster
 from app.importers.lobster.l3 import read_l3
+from app.importers.report import Tally
 from app.sim.fills.curve import FillCurve, Flags, fit_curve, load_curve
 from app.sim.fills.models import Day, Prediction, day_of
 from app.sim.fills.score import Outcome, gain, intervals, joined, outcome, score
@@ -38,31 +41,60 @@ SEED: Final = 20
 
 
 class File(NamedTuple):
-    """A file's day, which of its orders are scored, and what the models say."""
+    """A file's day, which of its orders are scored, what the models say, and what of it was refused."""
 
     name: str
     day: Day
     scored: Flags
     said: dict[str, Prediction]
+    refused: Tally
 
 
-def find_days(path: Path) -> list[Path]:
-    """The LOBSTER days at `path`: zips, and message files with their order book files beside them.
+def find_days(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """The LOBSTER days at `path`, by name: zips, and message files with their order book files beside them.
+
+    A day that is there several times is taken once, at its greatest depth; the second value names the others, and what
+    is taken in their place.
 
     Raises:
-        Misconfigured: there is none.
+        Misconfigured: there is none, or one of the two files of a day is missing.
+        BadInput: a zip is damaged.
     """
-    given = sorted(path.iterdir()) if path.is_dir() else [path]
-    found = [file for file in given if file.suffix == ".zip" or (file.suffix == ".csv" and "_message_" in file.name)]
-    found = [file for file in found if is_lobster(file)]
+    given = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    found = [find_day(file) for file in given if file.suffix in (".zip", ".csv") and is_lobster(file)]
     if not found:
         raise Misconfigured(f"--lobster {path}: no LOBSTER day there; expected its zip, or its two CSV files")
-    return found
+    taken: dict[str, LobsterDay] = {}
+    left_out: dict[str, str] = {}
+    # A pair of files is found twice, once by each.
+    for day in sorted(dict.fromkeys(found), key=lambda day: (-day.levels, day.path, day.message_name)):
+        same = next((name for name, other in taken.items() if _overlap(day, other)), None)
+        if same is None:
+            taken[_file_of(day).stem] = day
+        else:
+            left_out[_file_of(day).name] = same
+    return {name: _file_of(day) for name, day in sorted(taken.items())}, left_out
 
 
-def read_files(paths: Sequence[Path], messages: int | None, given: FillCurve | None) -> list[File]:
+def _file_of(day: LobsterDay) -> Path:
+    """The zip, or the message file."""
+    return day.path / day.message_name if day.path.is_dir() else day.path
+
+
+def _overlap(one: LobsterDay, other: LobsterDay) -> bool:
+    """Whether both have messages of the same symbol and time; a day may come in parts."""
+    if (one.symbol, one.day) != (other.symbol, other.day):
+        return False
+    (start, end), (other_start, other_end) = (
+        (int(ms) for ms in day.message_name.split("_")[2:4]) for day in (one, other)
+    )
+    return start < other_end and other_start < end
+
+
+def read_files(paths: dict[str, Path], messages: int | None, given: FillCurve | None) -> list[File]:
     """Follow all orders of all files, at most the first `messages` of each, and let every model speak."""
-    days = {path.stem: day_of(read_l3(path)[:messages]) for path in paths}
+    refused = {name: Tally() for name in paths}
+    days = {name: day_of(read_l3(path, refused[name])[:messages]) for name, path in paths.items()}
     files = []
     for name, day in days.items():
         half = len(day.ts) // 2
@@ -72,7 +104,7 @@ def read_files(paths: Sequence[Path], messages: int | None, given: FillCurve | N
         _calibrate(said, "calibrated_elsewhere", day, others)
         if given is not None:
             said["calibrated_given"] = day.by_curve(given)
-        files.append(File(name, day, day.truth.came >= half, said))
+        files.append(File(name, day, day.truth.came >= half, said, refused[name]))
     return files
 
 
@@ -170,6 +202,7 @@ def file_figures(file: File, found: dict[str, Outcome], rounds: int) -> dict[str
     truth = file.day.truth
     return {
         "messages": len(file.day.ts),
+        "refused": msgspec.to_builtins(file.refused),
         "orders": len(truth.came),
         "scored": int(file.scored.sum()),
         "filled": float(truth.was_filled()[file.scored].mean()) if file.scored.any() else None,
@@ -206,10 +239,14 @@ def _span(found: list[float | None] | None) -> str:
 
 
 def details(figures: dict[str, Any]) -> list[str]:
-    """Brier scores by group, and wrong answers by horizon, for people."""
+    """What was refused, Brier scores by group, and wrong answers by horizon, for people."""
     names = list(figures["models"])
     titles = "".join(f"{name.replace('calibrated', 'cal')[:12]:>14}" for name in names)
-    out = [f"  {'Brier by group':<18}{'orders':>8}{'filled':>9}{titles}"]
+    faults = (f"{fault['count']} {reason} (first {fault['first']})" for reason, fault in figures["refused"].items())
+    out = [
+        f"  {figures['messages']:,} messages, {figures['orders']:,} orders; refused: {', '.join(faults) or 'nothing'}",
+        f"  {'Brier by group':<18}{'orders':>8}{'filled':>9}{titles}",
+    ]
     for group, one in figures["groups"].items():
         if one["orders"]:
             briers = "".join(f"{one['models'][name]['brier']:>14.5f}" for name in names)
@@ -232,10 +269,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     began, rounds = time.process_time(), 200 if options.quick else 1000
     try:
         given = None if options.curve is None else load_curve(options.curve)
-        files = read_files(find_days(options.lobster), QUICK_MESSAGES if options.quick else None, given)
+        days, left_out = find_days(options.lobster)
+        files = read_files(days, QUICK_MESSAGES if options.quick else None, given)
     except (BadInput, Misconfigured) as error:
         print(error, file=sys.stderr)
         return 2
+    for name, taken in left_out.items():
+        print(f"{name} is left out: it has the same day as {taken}, which is used", file=sys.stderr)
     found = {file.name: outcomes(file) for file in files}
     common = set.intersection(*(set(each) for each in found.values()))
     names = [name for name in files[0].said if name in common]
@@ -247,7 +287,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(lines("all files", models)))
     scored = sum(figures["scored"] for figures in apart.values())
     cpu = time.process_time() - began
-    emit("fill_model", {"scored": scored, "models": models, "files": apart, "cpu_seconds": cpu}, as_json=True)
+    figures = {"scored": scored, "models": models, "files": apart, "left_out": left_out, "cpu_seconds": cpu}
+    emit("fill_model", figures, as_json=True)
     return 0
 
 

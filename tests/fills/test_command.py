@@ -110,6 +110,15 @@ def test_misuse_names_the_remedy(tmp_path: Path) -> None:
     assert "none of them filled" in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--out", "--dump"])
+def test_a_file_that_cannot_be_written_is_named(folder: Path, tmp_path: Path, option: str) -> None:
+    file = tmp_path / "none" / "x.json"
+    done = run("scripts/calibrate_fill_model.py", "--l3", next(folder.glob("*_message_*")), option, file)
+    assert done.returncode == 2
+    assert done.stderr == f"{file} cannot be written (No such file or directory); name another with --out or --dump\n"
+    assert done.stdout == ""
+
+
 def test_on_real_days_queues_beat_touch_and_the_curve_beats_the_pessimist(shared_data: Path) -> None:
     if not any((shared_data / "lobster").glob("*.zip")):
         pytest.skip(f"no LOBSTER days in {shared_data}")
