@@ -1,19 +1,21 @@
 """`python -m app download`: a recording from a public archive, resumed and checked."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from app.core.process import EXIT_FAILED, EXIT_OK
 from app.importers.download import DownloadReport, download
 
-EXIT_INTERRUPTED: Final = 130
 _MIB: Final = 1 << 20
+_EVERY_S: Final = 5.0
 
 
 def download_command(url: str, target: Path, *, sha256: str | None, sidecar: bool, as_json: bool) -> int:
-    """Download `url` to `target` and say what came; return the exit code.
+    """Download `url` to `target` and say what came; return the exit code: 0 it is there, 1 it was interrupted.
 
     Raises:
         Misconfigured, BadInput, Retryable: as `download` does.
@@ -23,11 +25,11 @@ def download_command(url: str, target: Path, *, sha256: str | None, sidecar: boo
         report = download(url, target, sha256=sha256, on_progress=line, sidecar=sidecar)
     except KeyboardInterrupt:
         print("interrupted; what came is kept: run this again to go on", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return EXIT_FAILED
     finally:
         line.close()
     print(msgspec.json.encode(report).decode() if as_json else summary(report))
-    return 0
+    return EXIT_OK
 
 
 def summary(report: DownloadReport) -> str:
@@ -47,20 +49,24 @@ def summary(report: DownloadReport) -> str:
 
 
 class ProgressLine:
-    """Draws the bytes so far on standard error, if that is a terminal."""
+    """The bytes so far on standard error: a bar on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self) -> None:
         self._draws = sys.stderr.isatty()
         self._shown = ""
+        self._due = time.monotonic() + _EVERY_S
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Draw `done` of `total` bytes; only what looks different from before."""
-        if not self._draws:
-            return
-        text = f"{done / _MIB:.1f} MiB"
-        if total:
-            share = done / total
-            text = f"[{'#' * int(share * 40):<40}] {int(share * 100):3d} %  {text} of {total / _MIB:.1f}"
+        """Show `done` of `total` bytes; only what looks different from before."""
+        text = f"{done / _MIB:.1f} MiB" + (f" of {total / _MIB:.1f}" if total else "")
+        share = done / total if total else None
+        if self._draws:
+            self._draw(text if share is None else f"[{'#' * int(share * 40):<40}] {int(share * 100):3d} %  {text}")
+        elif time.monotonic() >= self._due:
+            self._due = time.monotonic() + _EVERY_S
+            print(f"downloading {text}{'' if share is None else f', {share:.0%}'}", file=sys.stderr, flush=True)
+
+    def _draw(self, text: str) -> None:
         if text != self._shown:
             self._shown = text
             print(f"\rdownloading {text}\x1b[K", end="", file=sys.stderr, flush=True)

@@ -3,34 +3,39 @@
 import json
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from app.console.bar import left_text, make_bar
 from app.console.board import Unbreakable, View
 from app.console.conclude import summarise
 from app.console.digest import config_digest
+from app.console.guard import guarded
 from app.console.interrupts import Interrupts
-from app.console.lines import Lines
-from app.console.replay_bar import make_bar
+from app.console.lines import Lines, signed
 from app.console.replay_options import ReplayOptions
 from app.console.replay_plan import ReplayPlan, make_replay_plan
 from app.console.runs import short, utc_text
 from app.console.versions import all_versions
-from app.core.errors import AviaryError, Misconfigured
+from app.core.errors import Misconfigured
 from app.core.logging import configure_logging
-from app.core.process import EXIT_FAILED, EXIT_MISCONFIGURED, EXIT_OK
-from app.replay import ReplayResult, run
+from app.core.process import EXIT_FAILED, EXIT_OK
+from app.replay import Progress, ReplayResult, run
+from app.replay.equity_file import EQUITY, write_equity
 from app.replay.replay import starting_cash
 from app.replay.trades_file import TRADES, write_trades
 from app.report.compare import Comparison, compare_records
-from app.report.facts import RECORDS, RunFacts
+from app.report.facts import FACTS, PAGE, RECORDS, REPORT, RepairFacts, RunFacts
 from app.report.run_report import RunReport, measure
 from app.report.write import write_data
+from app.store.repairs import KINDS
 
 _LOG = "replay.log"
+_REPAIRS_TOLD = 20
 
 
 def replay_command(options: ReplayOptions, *, as_json: bool = False) -> int:
@@ -39,20 +44,14 @@ def replay_command(options: ReplayOptions, *, as_json: bool = False) -> int:
     With `as_json` the report goes to standard output, with an object `replay` added, and all else to standard error.
     """
     view = Unbreakable(Lines(sys.stderr if as_json else sys.stdout))
-    try:
-        return _replay(options, view, as_json=as_json)
-    except Misconfigured as error:
-        view.check("misconfigured", str(error), mark="fail")
-        return EXIT_MISCONFIGURED
-    except AviaryError as error:
-        view.check("failed", str(error), mark="fail")
-    except KeyboardInterrupt:
-        view.note("ended at once, without a report")
-    return EXIT_FAILED
+    return guarded(lambda: _replay(options, view, as_json=as_json), view, interrupted="ended at once, without a report")
 
 
 def _replay(options: ReplayOptions, view: View, *, as_json: bool) -> int:
+    _refuse_a_session(options.report)
     plan = make_replay_plan(options, view)
+    # Before anything is written: the report has a file of that name too.
+    recorded = None if options.run is None else (options.run / RECORDS).read_bytes().splitlines()
     began = datetime.now(UTC)
     if options.report is not None:
         _make(options.report)
@@ -62,7 +61,7 @@ def _replay(options: ReplayOptions, view: View, *, as_json: bool) -> int:
     result = _run(plan, options, as_json=as_json)
     facts = _facts(plan, options, result, began)
     report = _report(result, facts, options.report)
-    compared = _compare(plan, options, result)
+    compared = None if recorded is None else compare_records(recorded, result.records)
     code = _conclude(result, report, compared, options, view)
     if as_json:
         print(json.dumps(_as_tree(result, report, compared, options), indent=2))
@@ -70,7 +69,7 @@ def _replay(options: ReplayOptions, view: View, *, as_json: bool) -> int:
 
 
 def _run(plan: ReplayPlan, options: ReplayOptions, *, as_json: bool) -> ReplayResult:
-    bar = make_bar(sys.stderr if as_json else sys.stdout)
+    bar, began = make_bar(sys.stderr if as_json else sys.stdout), time.monotonic()
     with Interrupts() as interrupts:
         try:
             return run(
@@ -80,11 +79,33 @@ def _run(plan: ReplayPlan, options: ReplayOptions, *, as_json: bool) -> ReplayRe
                 start=options.start,
                 end=options.end,
                 recording=options.recording,
-                on_progress=bar.update,
+                repair=options.repair,
+                on_progress=lambda progress: bar.update(
+                    progress.share, *progress_texts(progress, time.monotonic() - began)
+                ),
                 stop=lambda: interrupts.asked,
             )
         finally:
             bar.close()
+
+
+def progress_texts(progress: Progress, elapsed_s: float = 0.0) -> tuple[str, ...]:
+    """What a replay has come to, in full and in fewer words."""
+    # Before that, how long it takes to begin with would be taken for its pace.
+    left = left_text(elapsed_s * (1 / progress.share - 1) if elapsed_s and progress.share > 0.02 else None)
+    tally = progress.tally
+    rows, trades = f"{progress.rows:,} rows", f"{tally.closed_trades:,} trades, PnL {signed(tally.pnl)}"
+    full = f"{rows}, {tally.candidates:,} signals, {tally.fills.total():,} fills, {trades}"
+    return f"{full}{left}", f"{rows}, {trades}{left}", f"{rows}, {trades}", trades, rows
+
+
+def _refuse_a_session(directory: Path | None) -> None:
+    """Its report, page and records would be replaced by the replay's."""
+    if directory is not None and (directory / FACTS).exists():
+        raise Misconfigured(
+            f"--report {directory} is the directory of a run (it has a {FACTS}), whose own {REPORT}, {PAGE} and "
+            f"{RECORDS} the replay would replace; name another directory with --report"
+        )
 
 
 def _make(directory: Path) -> None:
@@ -125,6 +146,7 @@ def _facts(plan: ReplayPlan, options: ReplayOptions, result: ReplayResult, began
         pid=os.getpid(),
         rows=result.rows,
         cpu_s=round(result.cpu_s, 3),
+        repairs=[RepairFacts(meaning=KINDS[found.kind], **msgspec.structs.asdict(found)) for found in result.repairs],
     )
 
 
@@ -134,13 +156,8 @@ def _report(result: ReplayResult, facts: RunFacts, directory: Path | None) -> Ru
         return measure(data, result.records)
     report = write_data(directory, data)
     write_trades(directory / TRADES, result.trades)
+    write_equity(directory / EQUITY, result.gathered.money, result.gathered.span)
     return report
-
-
-def _compare(plan: ReplayPlan, options: ReplayOptions, result: ReplayResult) -> Comparison | None:
-    if options.run is None:
-        return None
-    return compare_records((options.run / RECORDS).read_bytes().splitlines(), result.records)
 
 
 def _conclude(
@@ -152,6 +169,7 @@ def _conclude(
         f"{how} after {result.rows:,} rows in {result.wall_s:.2f} s, {result.rows_per_cpu_s:,.0f} rows per CPU second",
         mark="warn" if result.interrupted else "ok",
     )
+    _tell_repairs(result, view)
     where = f"in {short(options.report)}" if options.report else "not written; name a directory with --report"
     summarise(report, where, view)
     failed = result.interrupted or not report.books_balance
@@ -160,9 +178,18 @@ def _conclude(
     return EXIT_FAILED if failed else EXIT_OK
 
 
+def _tell_repairs(result: ReplayResult, view: View) -> None:
+    for found in result.repairs[:_REPAIRS_TOLD]:
+        text = f"{found.file}: {found.rows:,} × {KINDS[found.kind]} (from row {found.row})"
+        view.check("repaired", text, mark="warn")
+    if len(result.repairs) > _REPAIRS_TOLD:
+        view.check("repaired", f"and {len(result.repairs) - _REPAIRS_TOLD} more, in the report", mark="warn")
+
+
 def _why_not_equal(result: ReplayResult, options: ReplayOptions) -> list[str]:
     """What makes a replay of a run something else than the run."""
-    return [*options.narrowed, *(["the interrupt"] if result.interrupted else [])]
+    interrupt = ["the interrupt"] if result.interrupted else []
+    return [*options.narrowed, *interrupt, *(["the repairs of its archive"] if result.repairs else [])]
 
 
 def _tell(compared: Comparison, reasons: list[str], view: View) -> bool:

@@ -40,6 +40,7 @@ class ReplayOptions:
     overlays: Sequence[str] | None = None
     assignments: Sequence[str] = ()
     report: Path | None = None
+    repair: bool = False
 
     def check(self) -> None:
         """Refuse options that exclude each other.
@@ -70,5 +71,6 @@ class ReplayOptions:
             "archive": self.archive, "run": self.run, "venue": self.venue, "symbols": ",".join(self.symbols) or None,
             "from": self.start, "to": self.end, "recording": self.recording, "config": self.config,
             "overlays": ",".join(self.overlays or ()) or None, "set": "; ".join(self.assignments) or None,
+            "repair": "yes" if self.repair else None,
         }  # fmt: skip
         return {name: str(value) for name, value in shown.items() if value is not None}

@@ -49,7 +49,7 @@ def _of_archive(options: ReplayOptions, view: View) -> ReplayPlan:
     assert options.archive is not None
     _warn_of_unsealed(options.archive, view)
     root = open_tape(options.archive, view).root
-    venue = options.venue or _only_venue(root)
+    venue = _venue(root, options.venue)
     given = environment_assignments()
     base = load_settings(options.config, options.overlays, [*given, *options.assignments])
     symbols = _chosen(options.symbols, symbols_in(root, venue), root)
@@ -104,8 +104,13 @@ def _warn_of_unsealed(root: Path, view: View) -> None:
         )
 
 
-def _only_venue(root: Path) -> str:
+def _venue(root: Path, wanted: str | None) -> str:
+    """The venue asked for, or the only one."""
     venues = Archive(root).venues
+    if wanted is not None:
+        if wanted not in venues:
+            raise Misconfigured(f"archive {root} has no venue {wanted!r} (venues there: {', '.join(venues)})")
+        return wanted
     if len(venues) > 1:
         raise Misconfigured(f"archive {root} has several venues; name one with --venue: {', '.join(venues)}")
     return venues[0]

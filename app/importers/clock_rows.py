@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from app.core.clock import NS_PER_S
 from app.market.rows import CLOCK, Rows, empty
@@ -60,7 +61,7 @@ class ClockRows:
         return np.insert(rows, np.searchsorted(ts, times, side="right"), _clock(times))
 
 
-def _clock(times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Rows:
+def _clock(times: npt.NDArray[np.int64]) -> Rows:
     rows = empty(len(times))
     rows["ts_event"] = rows["ts_recv"] = times
     rows["kind"] = CLOCK

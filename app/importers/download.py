@@ -10,7 +10,7 @@ import msgspec
 
 from app.core.errors import BadInput, Misconfigured
 from app.importers.checksum import given_digest, parse_sidecar, sidecar_url
-from app.importers.http_get import NotThere, check_url, read_small, shown
+from app.importers.http_get import NotThere, TryAgain, check_url, read_small, shown
 from app.importers.partial_file import PartialFile
 from app.importers.transfer import OnBytes, Transfer, retried
 from app.store.part import file_sha256
@@ -64,7 +64,7 @@ def download(
     """
     begun = time.perf_counter()
     check_url(url)
-    target = target / _name(url) if target.is_dir() else target
+    target = _file(url, target)
     expected, checked = _expected(url, sha256, retry_delays_s, sidecar=sidecar)
     report = DownloadReport(url=shown(url), path=str(target), checked=checked)
     if (there := _already(target, expected)) is not None:
@@ -78,6 +78,13 @@ def download(
     report.size_bytes = target.stat().st_size
     report.wall_s = round(time.perf_counter() - begun, 3)
     return report
+
+
+def _file(url: str, target: Path) -> Path:
+    try:
+        return target / _name(url) if target.is_dir() else target
+    except OSError as error:
+        raise Misconfigured(f"target {target} cannot be a file: {error.strerror}; name another") from None
 
 
 def _silent(_done: int, _total: int | None) -> None:
@@ -102,6 +109,11 @@ def _beside(url: str, delays_s: Sequence[float]) -> bytes | None:
         if error.status in _ABSENT:
             return None
         raise
+    except TryAgain as error:
+        raise TryAgain(
+            f"{error}; so it is not known whether the archive publishes a checksum: try later, give the checksum "
+            "yourself, or ask for none to be looked for"
+        ) from None
 
 
 def _already(target: Path, expected: str | None) -> str | None:

@@ -1,11 +1,11 @@
 """The seam between a kind of recording and the import."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from app.importers.report import ClockReport, Tally
+from app.importers.findings import Findings
+from app.importers.report import ClockReport
 from app.market.instruments import Instrument
 from app.market.rows import Rows
 
@@ -19,12 +19,7 @@ class Format(Protocol):
 
     name: str
     venue: str
-    read: Counter[str]
-    refused: Tally
-    repaired: Tally
-    warnings: list[str]
-    lines: list[int]
-    truncated: list[bool]
+    found: Findings
 
     @property
     def gaps(self) -> int:

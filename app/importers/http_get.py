@@ -12,6 +12,7 @@ from app.core.errors import Misconfigured, Retryable
 
 TIMEOUT_S: Final = 30.0
 _LONGEST_WAIT_S: Final = 60.0
+_QUOTED: Final = 200
 #: The server may do better next time.
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NETWORK: Final = (urllib.error.URLError, http.client.HTTPException, OSError)
@@ -136,6 +137,8 @@ class Redirects(urllib.request.HTTPRedirectHandler):
 
 def _refused(url: str, error: urllib.error.HTTPError) -> TryAgain | Misconfigured:
     said = f"{shown(url)} answers {error.code} {http.client.responses.get(error.code, '')}".rstrip()
+    if 300 <= error.code < 400:
+        return NotThere(f"{said}, which leads in a circle or away from the web; check the address", error.code)
     if error.code not in _PASSING:
         return NotThere(f"{said}; check the address", error.code)
     after = error.headers.get("Retry-After", "")
@@ -152,4 +155,5 @@ class NotThere(Misconfigured):
 
 def _said(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
-    return str(reason) or type(reason).__name__
+    # A server that speaks something else is quoted, whatever it said.
+    return " ".join(str(reason).split())[:_QUOTED] or type(reason).__name__

@@ -178,9 +178,8 @@ def _report(
     parts: int,
     begun: tuple[float, float],
 ) -> ImportReport:
-    for file, lines, truncated, clock in zip(
-        files, recording.lines, recording.truncated, recording.clocks(), strict=True
-    ):
+    found = recording.found
+    for file, lines, truncated, clock in zip(files, found.lines, found.truncated, recording.clocks(), strict=True):
         file.lines, file.truncated, file.clock = lines, truncated, clock
     return ImportReport(
         format=recording.name,
@@ -188,18 +187,18 @@ def _report(
         recording=name,
         files=files,
         symbols=[instrument.symbol for instrument in chosen],
-        read=dict(recording.read),
+        read=dict(found.read),
         rows=dict(written.kinds),
         book={instrument.symbol: recording.book(instrument) for instrument in chosen},
         gaps=recording.gaps,
-        refused=dict(recording.refused),
-        repaired=dict(recording.repaired),
+        refused=dict(found.refused),
+        repaired=dict(found.repaired),
         delay_ms={f"p{share}": written.delays.get(share / 100) for share in (1, 50, 99)},
         silences=silences,
         first_ts=written.first_ts,
         last_ts=written.last_ts,
         parts=parts,
-        warnings=recording.warnings,
+        warnings=found.warnings,
         wall_s=round(time.perf_counter() - begun[0], 3),
         cpu_s=round(time.process_time() - begun[1], 3),
     )

@@ -47,6 +47,10 @@ class PartialFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Nothing came, so there is nothing to go on from.
+        if error is not None and self.size == 0:
+            self.path.unlink(missing_ok=True)
+            self._about.unlink(missing_ok=True)
         self._file.close()
 
     @property

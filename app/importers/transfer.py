@@ -55,10 +55,9 @@ class Transfer:
         try:
             retried(self._request, delays_s, lambda: self._part.size)
         except TryAgain as error:
-            raise TryAgain(
-                f"{error}; gave up after {self.requests} requests, {self._part.size} bytes are kept in "
-                f"{self._part.path.name}: run this again to go on"
-            ) from None
+            kept = f"{self._part.size} bytes are kept in {self._part.path.name}: run this again to go on"
+            left = kept if self._part.size else "nothing came"
+            raise TryAgain(f"{error}; gave up after {self.requests} requests, {left}") from None
 
     def _known(self) -> bool:
         """True if the bytes so far are of this address and can be gone on from."""

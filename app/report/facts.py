@@ -22,13 +22,28 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
 
 
+class RepairFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What reading a damaged archive put right or left out in one way: rows of one file, and the first of them.
+
+    `meaning` says in words what `kind` is. Rows are counted from 0 in their file.
+    """
+
+    kind: str
+    meaning: str
+    file: str
+    rows: int
+    row: int
+    detail: str
+
+
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of one run. Times are ISO 8601 in UTC; `duration_s` is wall-clock seconds from when all
     processes were ready until something ended the run.
 
     `config_digest` covers every setting that can change a result and none that cannot (ports, paths, log level).
     `starting_cash` is by strategy, in quote currency. `ended_by` says why the run ended, `failure` what went wrong.
-    `rows` and `cpu_s` are event rows handled and CPU seconds used, of a replay only.
+    `rows`, `cpu_s` and `repairs` are of a replay only: event rows handled, CPU seconds used, and what was done about
+    an archive that is damaged.
     """
 
     id: str
@@ -53,3 +68,4 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     pid: int = 0
     rows: int = 0
     cpu_s: float = 0.0
+    repairs: list[RepairFacts] = []

@@ -20,13 +20,15 @@ h2 { font-size:15px; margin:34px 0 10px; }
 .card .value { font-size:20px; font-weight:600; font-variant-numeric:tabular-nums; white-space:nowrap; }
 .card .note { color:var(--muted); font-size:12px; }
 .good { color:var(--good); } .bad { color:var(--bad); }
-.plots { display:grid; grid-template-columns:repeat(auto-fit,minmax(460px,1fr)); gap:14px; }
+.plots { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr)); gap:14px; }
 .panel { padding:12px; overflow-x:auto; }
 .panel svg { width:100%; height:auto; display:block; }
-.columns { display:grid; grid-template-columns:repeat(auto-fit,minmax(320px,1fr)); gap:14px; align-items:start; }
+.columns { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(320px,100%),1fr)); gap:14px;
+  align-items:start; }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
 th, td { padding:5px 10px; border-bottom:1px solid var(--line); text-align:right; white-space:nowrap; }
 th:first-child, td:first-child { text-align:left; }
+.columns td:first-child { white-space:normal; overflow-wrap:anywhere; }
 th { color:var(--muted); font-weight:500; font-size:12px; }
 tr:last-child td { border-bottom:0; }
 td.text, th.text { text-align:left; white-space:normal; overflow-wrap:anywhere; }
@@ -35,6 +37,8 @@ code { font:12px ui-monospace,SFMono-Regular,Menlo,monospace; overflow-wrap:anyw
   border:1px solid #f3c1bb; color:#7a1f15; }
 .empty { color:var(--muted); padding:6px 2px; }
 footer { color:var(--muted); margin-top:34px; font-size:12px; }
+@media (max-width:600px) { main { padding:18px 12px 40px; } th, td { padding:5px 7px; }
+  .facts td:first-child { white-space:normal; } }
 @media print { body { background:#fff; } .panel, .card { break-inside:avoid; } }
 """
 
@@ -76,7 +80,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "
 def facts_table(rows: Iterable[tuple[str, str]]) -> Html:
     """Names and what they are, as text."""
     body = "".join(f'<tr><td>{escape(name)}</td><td class="text">{markup(value)}</td></tr>' for name, value in rows)
-    return Html(f'<div class="panel"><table><tbody>{body}</tbody></table></div>')
+    return Html(f'<div class="panel"><table class="facts"><tbody>{body}</tbody></table></div>')
 
 
 def section(title: str, *parts: str) -> Html:

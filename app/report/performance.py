@@ -29,6 +29,7 @@ ENOUGH: Final = 30
 DAY_S: Final = 86_400
 YEAR_S: Final = 365 * DAY_S
 _PERIODS_S: Final = (DAY_S, 3600, 60)
+_ROUNDING: Final = 1e-9
 
 #: Bid and ask that an entry was decided upon, by signal id.
 Quotes = Mapping[str, tuple[float, float]]
@@ -128,12 +129,13 @@ def _equity_at(curve: EquityCurve, ts: int) -> float:
 
 
 def sharpe(returns: Sequence[float], periods_a_year: float) -> float | None:
-    """None below 30 returns, or if none differs from the others."""
+    """None below 30 returns, or if none differs from the others by more than rounding."""
     if len(returns) < ENOUGH:
         return None
     mean = math.fsum(returns) / len(returns)
     deviation = math.sqrt(math.fsum((r - mean) ** 2 for r in returns) / (len(returns) - 1))
-    return None if deviation == 0 else mean / deviation * math.sqrt(periods_a_year)
+    # Returns that are all alike differ in their last bit from their own mean.
+    return None if deviation <= _ROUNDING * abs(mean) else mean / deviation * math.sqrt(periods_a_year)
 
 
 def sortino(returns: Sequence[float], periods_a_year: float) -> float | None:
@@ -149,7 +151,7 @@ def calmar(curve: EquityCurve, span: tuple[int, int]) -> float | None:
     """None below 30 days, without a drawdown, or with nothing left."""
     years = (span[1] - span[0]) / NS_PER_S / YEAR_S
     worst = max_drawdown_share(curve)
-    if years * YEAR_S < ENOUGH * DAY_S or worst == 0 or curve.equity[-1] <= 0:
+    if years * YEAR_S < ENOUGH * DAY_S or worst == 0 or min(curve.start, curve.equity[-1]) <= 0:
         return None
     growth: float = float(curve.equity[-1] / curve.start) ** (1 / years)
     return (growth - 1) / worst

@@ -13,6 +13,7 @@ from app.core.clock import NS_PER_S
 from app.messages.execution import ClosedTrade
 from app.report.measures import EquityCurve, Markout
 from app.report.samples import Sample
+from app.report.thinning import MOST, stretches, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,12 @@ INK, MUTED, GRID = "#1b2330", "#66707f", "#e4e8ee"
 BLUE, RED, GREEN = "#2461c4", "#c0392b", "#1f8a5b"
 #: A hue a process, the same in every plot.
 SERIES = ("#2461c4", "#d9822b", "#1f8a5b", "#8e44ad", "#c0392b", "#16808c", "#7f8c8d", "#b8860b")
+
+_UNITS = (
+    (86_400 * NS_PER_S, "days"), (3600 * NS_PER_S, "hours"), (60 * NS_PER_S, "minutes"), (NS_PER_S, "seconds"),
+)  # fmt: skip
+_DOTS = 400  # more would hide the line
+_FEW = 10  # a plot has room for so many trades at least, so that one is no wall
 
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -59,42 +66,48 @@ def available() -> bool:
 
 
 def equity_plot(curve: EquityCurve, trades: Sequence[ClosedTrade]) -> str:
-    """Equity above what the accounts began with, in quote currency; a dot where a trade closed."""
-    times, change = _since_start(curve), [float(value - curve.start) for value in curve.equity]
+    """Equity above what the accounts began with, in quote currency; a dot for each of not too many trades."""
+    change = [float(value - curve.start) for value in curve.equity]
+    drawn, (unit, name) = visible(change), _unit(curve)
 
     def draw(axes: "Axes") -> None:
         axes.axhline(0, color=MUTED, linewidth=0.8)
-        axes.plot(times, change, color=BLUE, drawstyle="steps-post")
-        for wins, colour in ((True, GREEN), (False, RED)):
+        axes.plot(_times(curve, drawn, unit), [change[i] for i in drawn], color=BLUE, drawstyle="steps-post")
+        for wins, colour in ((True, GREEN), (False, RED)) if len(trades) <= _DOTS else ():
             closed = [trade for trade in trades if (trade.pnl > 0) == wins]
-            at = [(trade.ts - curve.ts[0]) / NS_PER_S for trade in closed]
+            at = [(trade.ts - curve.ts[0]) / unit for trade in closed]
             axes.scatter(at, [_value_at(curve, trade.ts) for trade in closed], s=14, color=colour, zorder=3)
 
-    return _svg(draw, title="Equity after fees", y="quote currency", x="seconds (event time)")
+    return _svg(draw, title="Equity after fees", y="quote currency", x=f"{name} (event time)")
 
 
 def drawdown_plot(curve: EquityCurve) -> str:
     """Distance below the highest equity so far, in quote currency."""
-    times, below = _since_start(curve), [float(value) for value in curve.drawdown()]
+    every = [float(value) for value in curve.drawdown()]
+    drawn, (unit, name) = visible(every), _unit(curve)
+    times, below = _times(curve, drawn, unit), [every[i] for i in drawn]
 
     def draw(axes: "Axes") -> None:
         axes.fill_between(times, below, 0, step="post", color=RED, alpha=0.18, linewidth=0)
         axes.plot(times, below, color=RED, drawstyle="steps-post", linewidth=1.0)
 
-    return _svg(draw, title="Drawdown", y="quote currency", x="seconds (event time)")
+    return _svg(draw, title="Drawdown", y="quote currency", x=f"{name} (event time)")
 
 
 def markout_plot(found: Mapping[str, Markout]) -> str:
     """Mean markout by horizon with its 95 % interval."""
     places = range(len(found))
     means = [markout.mean for markout in found.values()]
-    reach = [1.96 * (markout.stderr or 0.0) for markout in found.values()]
+    # Of a single trade there is no interval, not one without width.
+    known = [(place, m) for place, m in zip(places, found.values(), strict=True) if m.stderr is not None]
+    reach = [1.96 * (markout.stderr or 0.0) for _, markout in known]
 
     def draw(axes: "Axes") -> None:
         axes.axhline(0, color=MUTED, linewidth=0.8)
         colours = [GREEN if mean >= 0 else RED for mean in means]
         axes.bar(places, means, width=0.5, color=colours, alpha=0.85)
-        axes.errorbar(places, means, yerr=reach, fmt="none", ecolor=INK, elinewidth=1.0, capsize=4)
+        at, middle = [place for place, _ in known], [markout.mean for _, markout in known]
+        axes.errorbar(at, middle, yerr=reach, fmt="none", ecolor=INK, elinewidth=1.0, capsize=4)
         axes.set_xticks(list(places), [f"{horizon} ms\nn = {m.n}" for horizon, m in found.items()])
         axes.set_xlim(-0.6, len(found) - 0.4)
 
@@ -102,15 +115,23 @@ def markout_plot(found: Mapping[str, Markout]) -> str:
 
 
 def trade_plot(trades: Sequence[ClosedTrade]) -> str:
-    """PnL of each trade after fees, in the order they closed."""
-    values = [float(trade.pnl) for trade in trades]
+    """PnL of each trade after fees, in the order they closed; of some neighbours together where they are many."""
+    from matplotlib.ticker import MaxNLocator
+
+    parts = stretches(len(trades), MOST // 4)
+    values = [float(sum(trade.pnl for trade in trades[start:stop])) for start, stop in parts]
+    places = [(start + 1 + stop) / 2 for start, stop in parts]
+    least, most = (f([stop - start for start, stop in parts], default=1) for f in (min, max))
 
     def draw(axes: "Axes") -> None:
         axes.axhline(0, color=MUTED, linewidth=0.8)
-        axes.bar(range(1, len(values) + 1), values, width=0.7, color=[GREEN if v > 0 else RED for v in values])
-        axes.locator_params(axis="x", integer=True)
+        axes.bar(places, values, width=0.7 * most, color=[GREEN if v > 0 else RED for v in values])
+        axes.set_xlim(0.5, max(len(trades), _FEW) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
-    return _svg(draw, title="PnL of each trade after fees", y="quote currency", x="trade")
+    together = f"every {most}" if least == most else f"every {least} or {most}"
+    what = "each trade" if most == 1 else f"{together} trades"
+    return _svg(draw, title=f"PnL of {what} after fees", y="quote currency", x="trade")
 
 
 def age_plot(samples: Mapping[str, Sequence[Sample]]) -> str:
@@ -176,11 +197,21 @@ def _legend(axes: Any) -> None:
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, handlelength=1.2)
 
 
-def _since_start(curve: EquityCurve) -> list[float]:
-    return [(ts - curve.ts[0]) / NS_PER_S for ts in curve.ts]
+def _unit(curve: EquityCurve) -> tuple[int, str]:
+    """The ns of what the time of a plot is told in, and its name."""
+    span = curve.ts[-1] - curve.ts[0]
+    return next((unit for unit in _UNITS if span >= 3 * unit[0]), _UNITS[-1])
+
+
+def _times(curve: EquityCurve, places: Sequence[int], unit: int) -> list[float]:
+    return [(curve.ts[place] - curve.ts[0]) / unit for place in places]
 
 
 def _value_at(curve: EquityCurve, ts: int) -> float:
     """Equity change at the first mark at or after `ts`, else at the last."""
     place = min(bisect_left(curve.ts, ts), len(curve.ts) - 1)
     return float(curve.equity[place] - curve.start)
+
+
+#: For the plots of other pages.
+draw_svg = _svg

@@ -7,6 +7,7 @@ from html import escape
 from app.core.clock import NS_PER_MS
 from app.messages.execution import ClosedTrade
 from app.report import plots
+from app.report.facts import RepairFacts
 from app.report.page import Html, card, facts_table, grid, page, section, table
 from app.report.performance_page import performance_rows
 from app.report.run_data import RunData
@@ -14,6 +15,7 @@ from app.report.run_report import RunReport
 from app.report.samples import ProcessSummary
 
 _TRADES_SHOWN = 200
+_REPAIRS_SHOWN = 20
 
 
 def render(data: RunData, report: RunReport) -> str:
@@ -23,9 +25,10 @@ def render(data: RunData, report: RunReport) -> str:
 
 def _parts(data: RunData, report: RunReport) -> Iterator[str]:
     run = report.run
-    market = f"{_duration(report.market_s)} of market in {_duration(run.duration_s)}"
+    market = f"{_duration(report.market_s)} from first to last message, in {_duration(run.duration_s)}"
     lead = f"{run.source} · {', '.join(run.symbols)} · {market} · {run.started}"
-    yield f'<h1>{escape(run.kind.capitalize())} run {escape(run.id)}</h1>\n<p class="lead">{escape(lead)}</p>'
+    title = f"{run.kind.capitalize()} {'of' if run.kind == 'replay' else 'run'} {run.id}"
+    yield f'<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>'
     yield from _banners(report)
     yield grid("cards", _cards(report))
     yield section("Money", *_money_plots(data, report))
@@ -46,6 +49,8 @@ def _banners(report: RunReport) -> Iterator[str]:
         yield Html(f'<div class="banner"><b>The run failed.</b> {_text(report.run.failure)}</div>')
     if report.run.kind == "replay" and report.run.ended_by == "interrupt":
         yield Html('<div class="banner"><b>The replay was interrupted.</b> What follows covers its beginning.</div>')
+    if report.run.repairs:
+        yield _repaired(report.run.repairs)
     if not report.books_balance:
         shown = "<br>".join(_text(difference) for difference in report.books_differences[:5])
         yield Html(f'<div class="banner"><b>The books do not balance.</b> Trust no figure below.<br>{shown}</div>')
@@ -53,16 +58,26 @@ def _banners(report: RunReport) -> Iterator[str]:
         yield Html(f'<div class="banner">{report.late_orders} orders reached the paper venue late.</div>')
 
 
+def _repaired(repairs: list[RepairFacts]) -> Html:
+    """A damaged archive, with what was done about it: whatever else the page says is about what was left."""
+    shown = "<br>".join(
+        f"{escape(repair.file)}: {repair.rows:,} × {_text(repair.meaning)} (from row {repair.row})"
+        for repair in repairs[:_REPAIRS_SHOWN]
+    )
+    more = f"<br>… and {len(repairs) - _REPAIRS_SHOWN} more, in report.json" if len(repairs) > _REPAIRS_SHOWN else ""
+    return Html(f'<div class="banner"><b>The archive is damaged, and was read with repairs.</b><br>{shown}{more}</div>')
+
+
 def _cards(report: RunReport) -> Iterator[Html]:
     yield card("PnL after fees", _signed(report.pnl), note=f"{_money(report.fees)} fees paid", tone=_tone(report.pnl))
-    yield card("Closed trades", str(report.closed_trades), note=f"win rate {_share(report.win_rate)}")
+    yield card("Closed trades", f"{report.closed_trades:,}", note=f"win rate {_share(report.win_rate)}")
     cash = sum(map(Decimal, report.run.starting_cash.values()))
     share = f"{report.max_drawdown / cash:.2%} of {cash:,.0f}" if cash else ""
     yield card("Max drawdown", _money(report.max_drawdown), note=share)
-    yield card("Fills", str(report.fills), note=f"fill rate {_share(report.fill_rate)}")
+    yield card("Fills", f"{report.fills:,}", note=f"fill rate {_share(report.fill_rate)}")
     yield card("Signals", f"{report.candidates:,}", note=f"{report.approved:,} approved")
     balance = ("balance", "good") if report.books_balance else ("do not balance", "bad")
-    yield card("Books", balance[0], note=f"{report.records} records", tone=balance[1])
+    yield card("Books", balance[0], note=f"{report.records:,} records", tone=balance[1])
 
 
 def _money_plots(data: RunData, report: RunReport) -> Iterator[str]:
@@ -109,6 +124,7 @@ def _signal_tables(report: RunReport) -> Iterator[Html]:
     liquidity = {f"{kind} fill": n for kind, n in report.fills_by_liquidity.items()}
     dead = {f"dead letter, {reason}": n for reason, n in report.dead_letters.items()}
     yield table(("outcome", "count"), _counts({**ends, **liquidity, **exits, **dead}), empty="No order was sent.")
+    yield table(("why orders ended unfilled", "count"), _counts(report.order_end_reasons), empty="All orders filled.")
 
 
 def _counts(counts: dict[str, int]) -> list[tuple[str, str]]:
@@ -198,7 +214,7 @@ def _tone(value: Decimal) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.0%}"
+    return "n/a" if value is None else f"{value:.1%}"
 
 
 def _ms(value: float | None) -> str:
@@ -210,6 +226,8 @@ def _mib(size: int) -> str:
 
 
 def _duration(seconds: float) -> str:
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

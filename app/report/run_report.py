@@ -19,6 +19,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a run.
 
     `market_s` is the event time between the first and the last thing recorded. Money is exact and written as text.
+    `order_end_reasons` says why orders were cancelled or rejected: leg, status and the reason the venue gave.
     `pnl` is that of closed trades after fees and funding; `equity_change` also has what open positions are worth.
     `books_balance` is True if cash, positions and fees, recomputed from the recorded events alone, agree exactly with
     what the executor said; `books_differences` lists what does not.
@@ -36,6 +37,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     orders: int
     entry_orders: int
     order_ends: dict[str, int]
+    order_end_reasons: dict[str, int]
     late_orders: int
     fills: int
     fills_by_liquidity: dict[str, int]
@@ -79,6 +81,7 @@ def measure(data: RunData, records: Sequence[bytes]) -> RunReport:
         orders=tally.orders,
         entry_orders=tally.entries,
         order_ends=dict(tally.order_ends),
+        order_end_reasons=dict(tally.end_reasons.most_common()),
         late_orders=tally.late_orders,
         fills=tally.fills.total(),
         fills_by_liquidity=dict(tally.fills),

@@ -15,7 +15,8 @@ class Tally:
     """Counts and sums that cost the same however long a run is.
 
     `fees` and `funding` are positive when paid; `pnl` is that of closed trades, after both. An entry counts as
-    filled, and its position as open, from its first fill.
+    filled, and its position as open, from its first fill. `end_reasons` are those of orders that did not fill, with
+    leg and status.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,7 @@ class Tally:
         self.drops: Counter[str] = Counter()
         self.orders = self.entries = self.entries_filled = self.late_orders = 0
         self.order_ends: Counter[str] = Counter()
+        self.end_reasons: Counter[str] = Counter()
         self.fills: Counter[str] = Counter()
         self.traded = self.fees = self.funding = Decimal(0)
         self.closed_trades = self.wins = 0
@@ -95,6 +97,8 @@ class Tally:
             self.entries += order.leg == "entry"
         elif order.status in ("filled", "cancelled", "rejected"):
             self.order_ends[order.status] += 1
+            if order.status != "filled":
+                self.end_reasons[f"{order.leg} {order.status}: {order.reason or 'no reason given'}"] += 1
 
     def _fill(self, fill: Fill) -> None:
         self.fills[fill.liquidity] += 1

@@ -49,9 +49,9 @@ def make_baseline(
     model = train.export(booster, everything)
     thresholds = tune(booster, parts.tune)
     card = Card(
-        id=f"baseline-{hashlib.sha256(model + catalogue.SCHEMA.encode()).hexdigest()[:8]}",
+        id=f"baseline-{hashlib.sha256(model + parts.train.schema.encode()).hexdigest()[:8]}",
         created_at=created_at,
-        schema_hash=catalogue.SCHEMA,
+        schema_hash=parts.train.schema,
         features=list(catalogue.NAMES),
         thresholds=thresholds,
         description=(
@@ -70,7 +70,12 @@ def make_baseline(
 
 
 def tune(booster: lightgbm.Booster, samples: Samples) -> Thresholds:
-    """Thresholds that let `ENTRY_SHARE` of candidates enter and `HOLD_SHARE` of all moments be held."""
+    """Thresholds that let `ENTRY_SHARE` of candidates enter and `HOLD_SHARE` of all moments be held.
+
+    Raises:
+        SchemaMismatch: the samples are of another feature catalogue.
+    """
+    samples.check_schema()
     score = train.predict(booster, samples.features)
     return Thresholds(
         tau_entry=round(float(np.quantile(score[samples.candidate], 1 - ENTRY_SHARE)), 4),
@@ -79,7 +84,12 @@ def tune(booster: lightgbm.Booster, samples: Samples) -> Thresholds:
 
 
 def measure(booster: lightgbm.Booster, parts: Split, thresholds: Thresholds, *, seed: int) -> dict[str, Figure]:
-    """What the test set says, of candidates and of background samples, with 95 % intervals by blocks of 5 s."""
+    """What the test set says, of candidates and of background samples, with 95 % intervals by blocks of 5 s.
+
+    Raises:
+        SchemaMismatch: the test set is of another feature catalogue.
+    """
+    parts.test.check_schema()
     tau = thresholds.tau_entry
     measures: dict[str, evaluation.Measure] = {
         "base_rate": evaluation.base_rate,

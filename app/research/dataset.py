@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.clock import NS_PER_MS
+from app.core.errors import SchemaMismatch
 from app.core.strategy import TriggerSettings
 from app.features import catalogue
 from app.features.engine import FeatureEngine, Watch
@@ -35,13 +36,17 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples in time order, (n,) each. `features` (n, COUNT) are oriented by `side`, at the model's precision."""
+    """Samples in time order, (n,) each. `features` (n, COUNT) are oriented by `side`, at the model's precision.
+
+    `schema` is the hash of the catalogue that `features` were made under.
+    """
 
     ts: I64
     side: I64
     features: npt.NDArray[np.float32]
     label: Flags
     candidate: Flags
+    schema: str
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -49,8 +54,25 @@ class Samples:
     def take(self, chosen: Flags | I64) -> "Samples":
         """The samples at the places, or with the flags, `chosen`."""
         return Samples(
-            self.ts[chosen], self.side[chosen], self.features[chosen], self.label[chosen], self.candidate[chosen]
+            self.ts[chosen],
+            self.side[chosen],
+            self.features[chosen],
+            self.label[chosen],
+            self.candidate[chosen],
+            self.schema,
         )
+
+    def check_schema(self) -> None:
+        """Refuse features of another catalogue than this program's, whose columns mean something else.
+
+        Raises:
+            SchemaMismatch: naming both, and the remedy.
+        """
+        if self.schema != catalogue.SCHEMA:
+            raise SchemaMismatch(
+                f"these samples were made under feature schema {self.schema!r}, this program has "
+                f"{catalogue.SCHEMA!r}; sample the recordings again"
+            )
 
     def between(self, start: int, stop: int) -> "Samples":
         """The samples with start ≤ ts < stop (ns)."""
@@ -58,13 +80,23 @@ class Samples:
 
 
 def join(parts: list[Samples]) -> Samples:
-    """The samples of `parts`, in time order; at equal times in the order of the parts."""
+    """The samples of `parts`, in time order; at equal times in the order of the parts.
+
+    Raises:
+        SchemaMismatch: they were made under several feature schemas.
+    """
+    schemas = sorted({part.schema for part in parts})
+    if len(schemas) > 1:
+        raise SchemaMismatch(
+            f"samples of feature schemas {', '.join(schemas)} cannot be joined; sample all recordings again under one"
+        )
     joined = Samples(
         np.concatenate([part.ts for part in parts]),
         np.concatenate([part.side for part in parts]),
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.label for part in parts]),
         np.concatenate([part.candidate for part in parts]),
+        schemas[0],
     )
     return joined.take(np.argsort(joined.ts, kind="stable"))
 
@@ -104,7 +136,7 @@ def _labelled(found: I64, features: F64, moves: F64, side: I64, candidate: bool,
     spread = (found[:, O_ASK] - found[:, O_BID]).astype(np.float64)
     label = pays(moves, side, spread, margin=recipe.margin_bps * 1e-4 * _mid(found))
     oriented = catalogue.oriented(features, side).astype(np.float32)
-    return Samples(found[:, O_TS], side, oriented, label, np.full(len(found), candidate))
+    return Samples(found[:, O_TS], side, oriented, label, np.full(len(found), candidate), catalogue.SCHEMA)
 
 
 def _mid(found: I64) -> F64:

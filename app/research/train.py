@@ -41,7 +41,11 @@ def fit(samples: Samples, *, seed: int) -> lightgbm.Booster:
 
     No tree splits on a feature `LEFT_OUT`. Thresholds are rounded down to 32-bit numbers, as ONNX holds them: of 32-bit
     features, the same ones are at or below them as before.
+
+    Raises:
+        SchemaMismatch: the samples are of another feature catalogue.
     """
+    samples.check_schema()
     features = samples.features.astype(np.float64)
     features[:, [catalogue.index_of(name) for name in LEFT_OUT]] = 0.0
     data = lightgbm.Dataset(features, label=samples.label.astype(np.float64))

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.importers import ImportReport
+
 T0_MS = 1_723_161_600_000  # 2024-08-09T00:00:00Z
 #: The recorder's clock is this far behind; the feed takes 2 ms.
 BEHIND_NS = 1_270_000_000
@@ -113,3 +115,11 @@ class Session:
     def write(self, path: Path) -> Path:
         path.write_bytes(b"".join(line + b"\n" for line in self.lines))
         return path
+
+
+def counts(report: ImportReport) -> tuple[dict[str, int], dict[str, int]]:
+    """How often which reason was refused, and how often which repaired."""
+    return (
+        {reason: fault.count for reason, fault in report.refused.items()},
+        {reason: fault.count for reason, fault in report.repaired.items()},
+    )

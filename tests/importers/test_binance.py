@@ -25,7 +25,7 @@ from app.market.rows import (
 )
 from app.store.archive import ArchiveReader
 
-from .captures import FEED_NS, T0_MS, Capture
+from .captures import FEED_NS, T0_MS, Capture, counts
 
 MS = 1_000_000
 
@@ -48,13 +48,6 @@ def market(rows: Rows) -> Rows:
 
 def described(rows: Rows) -> list[tuple[int, int, float, float, int]]:
     return [(int(r["kind"]), int(r["side"]), float(r["px"]), float(r["qty"]), int(r["flags"])) for r in rows]
-
-
-def counts(report: ImportReport) -> tuple[dict[str, int], dict[str, int]]:
-    return (
-        {reason: fault.count for reason, fault in report.refused.items()},
-        {reason: fault.count for reason, fault in report.repaired.items()},
-    )
 
 
 def test_each_message_becomes_its_rows(tmp_path: Path) -> None:

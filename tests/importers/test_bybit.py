@@ -24,7 +24,7 @@ from app.market.rows import (
 )
 from app.store.archive import ArchiveReader
 
-from .captures import Session
+from .captures import Session, counts
 
 
 def imported(session: Session, tmp_path: Path, symbol: str | None = None) -> tuple[ImportReport, Rows]:
@@ -43,13 +43,6 @@ def filled(symbol: str = "BTCUSDT", session: Session | None = None) -> Session:
         session.book("delta", u, [("60000.0", f"1.{u:03}")], [], symbol=symbol)
         session.trades(("Buy", "60000.1", "0.010"), ("Sell", "60000.0", "0.020"), symbol=symbol)
     return session
-
-
-def counts(report: ImportReport) -> tuple[dict[str, int], dict[str, int]]:
-    return (
-        {reason: fault.count for reason, fault in report.refused.items()},
-        {reason: fault.count for reason, fault in report.repaired.items()},
-    )
 
 
 def test_each_message_becomes_its_rows(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_midnight_follows_daylight_saving() -> None:
     ("line", "message", "reason"),
     [
         (3, "34200.3,8,2,10,1000100,1", "unknown_type"),
-        (3, "34200.3,6,2,10,1000100,1", "unknown_type"),
+        (3, "34200.3,6,-1,10,1000100,-1", "cross_trade"),
         (3, "34200.3,300,2,10,1000100,1", "unknown_type"),
         (3, "34200.3,4,2,0,1000100,1", "bad_field"),
         (3, "34200.3,4,2,10,0,1", "bad_field"),
@@ -143,10 +143,39 @@ def test_line_ends_of_windows_and_blank_ends_are_fine(tmp_path: Path) -> None:
 
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
     day = Day().add("34200.1,9,1,100,1000000,1", [(10000, 100)], [])
-    with pytest.raises(BadInput, match=r"of 1 whole lines none could be used \(unknown_type: 1\)"):
+    with pytest.raises(BadInput, match=r"1 whole lines none could be used \(unknown_type: 1, first TEST_\S+_2.csv:1\)"):
         read_l3(day.write(tmp_path))
-    with pytest.raises(BadInput, match=r"none could be used \(it is empty\)"):
+    with pytest.raises(BadInput, match=r"none could be used \(empty\)"):
         read_l3(Day().write(tmp_path))
+
+
+def test_columns_behind_the_six_are_not_read(tmp_path: Path) -> None:
+    """Younger files have one: the market participant, or `null`."""
+    day = ordinary()
+    plain = read_l3(day.write(tmp_path))
+    day.messages = [f"{line},{'null' if number % 2 else 'ABCD'}" for number, line in enumerate(day.messages)]
+    refused = Tally()
+    assert read_l3(day.write(tmp_path), refused).tobytes() == plain.tobytes()
+    day.messages[3] = day.messages[3].rpartition(",")[0]  # the slow way, since one line lacks it
+    assert read_l3(day.write(tmp_path), refused)["line"].tolist() == [1, 2, 3, 5, 6, 7]
+    assert refused == {"malformed": Fault(1, f"{day.names()[0]}:4")}
+
+
+def test_another_number_of_levels_than_the_name_says_is_told_with_both(tmp_path: Path) -> None:
+    day = ordinary()
+    message = day.write(tmp_path)
+    companions(message)[1].write_text("\n".join(line + ",1,1,1,1" for line in day.books))
+    with pytest.raises(BadInput, match=r"orderbook_2.csv:1 has 12 columns, and 2 levels, .* make 8; give both"):
+        read_l3(message)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_headline_in_one_file_would_shift_every_message_to_another_book(tmp_path: Path, which: int) -> None:
+    message = ordinary().write(tmp_path)
+    file = tmp_path / ordinary().names()[which]
+    file.write_text("a,b,c\n" + file.read_text())
+    with pytest.raises(BadInput, match=rf"{file.name}:1 is a headline, and the other file has none; remove it"):
+        read_l3(message)
 
 
 def test_errors_name_the_file_and_the_remedy(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_sharpe_and_sortino() -> None:
     assert sharpe(returns[:29], 365) is sortino(returns[:29], 365) is None
     assert sharpe([0.0] * 30, 365) is sortino([0.0] * 30, 365) is None
     assert sortino([0.01] * 30, 365) is None
+    # Their mean differs from each of them in the last bit.
+    assert sharpe([0.1] * 41, 365) is None
 
 
 def test_drawdown_as_a_share_and_how_long_it_lasted() -> None:
@@ -87,6 +89,7 @@ def test_calmar_needs_thirty_days() -> None:
     assert calmar(year, span) == pytest.approx(0.1 / 0.1)
     assert calmar(year, (T0, T0 + 29 * DAY_S * NS_PER_S)) is None
     assert calmar(curve(100, 110), span) is None
+    assert calmar(curve(100, 90, start=0), span) is None
 
 
 def test_exposure_counts_time_once_and_open_positions_to_the_end() -> None:

@@ -1,10 +1,13 @@
 """Samples are what the live kernel sees, and look at nothing later but their label."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from app.core.clock import NS_PER_MS, NS_PER_S
-from app.core.errors import Misconfigured
+from app.core.errors import Misconfigured, SchemaMismatch
+from app.features import catalogue
 from app.features.catalogue import index_of, oriented
 from app.features.engine import FeatureEngine, Watch
 from app.features.layout import O_SIDE, O_TS
@@ -66,10 +69,20 @@ def test_samples_are_in_time_order(samples: Samples) -> None:
     assert (np.diff(samples.ts) >= 0).all()
 
 
+def test_samples_say_under_which_schema_they_were_made(samples: Samples) -> None:
+    assert samples.schema == samples.between(0, 1).schema == join([samples, samples]).schema == catalogue.SCHEMA
+    samples.check_schema()
+    other = replace(samples, schema="0123456789abcdef")
+    with pytest.raises(SchemaMismatch, match="under feature schema '0123456789abcdef', this program has '"):
+        other.check_schema()
+    with pytest.raises(SchemaMismatch, match=r"samples of feature schemas .* cannot be joined; sample all recordings"):
+        join([samples, other])
+
+
 def _at(times: list[int]) -> Samples:
     ts = np.array(times)
     ones = np.ones(len(ts), np.int64)
-    return Samples(ts, ones, np.zeros((len(ts), 1), np.float32), ones > 0, ones > 0)
+    return Samples(ts, ones, np.zeros((len(ts), 1), np.float32), ones > 0, ones > 0, catalogue.SCHEMA)
 
 
 def test_a_split_is_in_time_order_with_nothing_before_its_cuts() -> None:

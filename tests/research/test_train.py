@@ -1,12 +1,15 @@
 """Training and export where they could go wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("lightgbm", reason="training needs the extra `train`")
 pytest.importorskip("onnxmltools", reason="training needs the extra `train`")
 
-from app.features.catalogue import COUNT, index_of
+from app.core.errors import SchemaMismatch
+from app.features.catalogue import COUNT, SCHEMA, index_of
 from app.research import train
 from app.research.dataset import Samples
 
@@ -15,7 +18,7 @@ N = 4000
 
 def samples(features: np.ndarray, label: np.ndarray) -> Samples:
     ts = np.arange(len(label), dtype=np.int64)
-    return Samples(ts, np.ones(len(label), np.int64), features, label, np.ones(len(label), np.bool_))
+    return Samples(ts, np.ones(len(label), np.int64), features, label, np.ones(len(label), np.bool_), SCHEMA)
 
 
 @pytest.mark.parametrize("steps", [0, 1])
@@ -44,3 +47,9 @@ def test_no_tree_looks_at_what_minutes_cannot_teach() -> None:
     used = booster.feature_importance()
     assert used[index_of("ofi_1s")] > 0
     assert not used[[index_of(name) for name in train.LEFT_OUT]].any()
+
+
+def test_samples_of_another_catalogue_are_not_trained_on() -> None:
+    other = replace(samples(np.zeros((N, COUNT), np.float32), np.arange(N) % 2 == 1), schema="0123456789abcdef")
+    with pytest.raises(SchemaMismatch, match=r"made under feature schema '0123456789abcdef'.*sample the recordings"):
+        train.fit(other, seed=1)

@@ -1,6 +1,5 @@
 """A Binance USDⓈ-M capture: depth differences, trades, best quotes, inline depth snapshots."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from app.importers.binance.ordering import Ordering
 from app.importers.binance.parse import CaptureParser
 from app.importers.binance.staging import SNAPSHOT_BODY, Staging
 from app.importers.clock_offset import ClockFix, OffsetEstimate
+from app.importers.findings import Findings
 from app.importers.format import Book, OnShare
 from app.importers.report import ClockReport, Tally
 from app.importers.source import Source
@@ -27,11 +27,7 @@ class Capture:
 
     def __init__(self, instruments: Instruments, symbol: str | None) -> None:
         self._instruments, self._wanted = instruments, symbol
-        self.refused, self.repaired = Tally(), Tally()
-        self.read: Counter[str] = Counter()
-        self.warnings: list[str] = []
-        self.lines: list[int] = []
-        self.truncated: list[bool] = []
+        self.found = Findings()
         self._names: list[str] = []
         self._fixes: list[ClockFix] = []
 
@@ -49,7 +45,7 @@ class Capture:
         """
         if self._wanted is not None:
             self._instruments[self._wanted]
-        parser = CaptureParser(self.refused)
+        parser = CaptureParser(self.found.refused)
         total = sum(path.stat().st_size for path in paths) or 1
         done = 0
 
@@ -61,7 +57,7 @@ class Capture:
         with Staging(scratch("messages"), scratch("rows")) as staged:
             for number, path in enumerate(paths):
                 self._read_file(number, Source(path, on_bytes), parser, staged)
-        self.read = parser.read
+        self.found.read = parser.read
         symbol = self._choose(parser)
         instrument = self._instruments[symbol]
         self._ordering = Ordering(
@@ -71,8 +67,8 @@ class Capture:
             instrument=instrument,
             fixes=self._fixes,
             names=self._names,
-            refused=self.refused,
-            repaired=self.repaired,
+            refused=self.found.refused,
+            repaired=self.found.repaired,
             others=len(parser.seen) > 1,
         )
         return [instrument]
@@ -104,14 +100,14 @@ class Capture:
             estimate.update(timed["local"], timed["event"])
             staged.add(messages, rows)
         self._fixes.append(estimate.get())
-        self.lines.append(line - 1)
-        self.truncated.append(source.truncated)
+        self.found.lines.append(line - 1)
+        self.found.truncated.append(source.truncated)
 
     def _choose(self, parser: CaptureParser) -> str:
         if not parser.seen:
             raise BadInput(
-                f"no market data in {', '.join(self._names)}: of {sum(self.lines)} lines none could be used "
-                f"({_reasons(self.refused)}); expected lines of `<local ns> <json>` with depthUpdate, trade or "
+                f"no market data in {', '.join(self._names)}: of {sum(self.found.lines)} lines none could be used "
+                f"({_reasons(self.found.refused)}); expected lines of `<local ns> <json>` with depthUpdate, trade or "
                 "bookTicker events",
                 reason="empty",
             )
@@ -120,7 +116,7 @@ class Capture:
             raise BadInput(f"no {self._wanted} in {', '.join(self._names)}; it holds {met}", reason="no_symbol")
         chosen = self._wanted or parser.seen.most_common(1)[0][0]
         if len(parser.seen) > 1:
-            self.warnings.append(f"several symbols, of which {chosen} is imported: {met}")
+            self.found.warnings.append(f"several symbols, of which {chosen} is imported: {met}")
         return chosen
 
 

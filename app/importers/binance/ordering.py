@@ -63,7 +63,7 @@ class Ordering:
         self.share = 0.0
 
     def __iter__(self) -> Iterator[Rows]:
-        held = np.zeros(0, np.int64)
+        held: Ints = np.zeros(0, np.int64)
         for start in range(0, len(self._messages), _WINDOW):
             stop = min(start + _WINDOW, len(self._messages))
             index, ts = self._usable(np.concatenate((held, np.arange(start, stop))))
@@ -136,7 +136,7 @@ class Ordering:
         kind = self._messages["kind"][index]
         book = (kind == DIFFERENCE) | (kind == SNAPSHOT_BODY)
         plain = np.flatnonzero(~book & ~self._repeated(index, kind))
-        entries = np.zeros(len(plain), _ENTRY)
+        entries: npt.NDArray[np.void] = np.zeros(len(plain), _ENTRY)
         entries["place"], entries["index"], entries["ts"] = plain, index[plain], ts[plain]
         entries["changed"] = changed[plain]
         entries = np.concatenate((entries, self._book_entries(index, ts, np.flatnonzero(book))))

@@ -11,9 +11,10 @@ from app.core.errors import BadInput
 from app.importers.bybit.records import UNDECODABLE, Record, decode_record, topic_and_time
 from app.importers.bybit.sink import RecordingSink
 from app.importers.clock_offset import EARLIEST, LATEST, ClockFix, OffsetEstimate
+from app.importers.findings import Findings
 from app.importers.format import Book, OnShare
 from app.importers.grid import Grid
-from app.importers.report import ClockReport, Tally
+from app.importers.report import ClockReport
 from app.importers.source import Source
 from app.market.instruments import Instrument, Instruments
 from app.market.rows import Rows, from_block
@@ -32,12 +33,8 @@ class Session:
 
     def __init__(self, instruments: Instruments, symbol: str | None) -> None:
         self._instruments, self._wanted = instruments, symbol
-        self.refused, self.repaired = Tally(), Tally()
-        self.read: Counter[str] = Counter()
-        self.warnings: list[str] = []
-        self.lines: list[int] = []
-        self.truncated: list[bool] = []
-        self._sink = RecordingSink(self.refused, self.repaired)
+        self.found = Findings()
+        self._sink = RecordingSink(self.found.refused, self.found.repaired)
         self._paths: Sequence[Path] = ()
         self._chosen: list[Instrument] = []
         self._fixes: list[ClockFix] = []
@@ -101,21 +98,21 @@ class Session:
                 if kind not in _READ:
                     continue
                 seen[symbol] += 1
-                self.read[_READ[kind]] += 1
+                self.found.read[_READ[kind]] += 1
                 if kind == "orderbook":
                     self._depth = max(self._depth, int(topic.split(".")[1]))
                 times.append((record.local_ns, event))
         pairs = np.array(times, np.int64).reshape(-1, 2)
         estimate.update(pairs[:, 0], pairs[:, 1])
         self._fixes.append(estimate.get())
-        self.lines.append(lines)
-        self.truncated.append(source.truncated)
+        self.found.lines.append(lines)
+        self.found.truncated.append(source.truncated)
 
     def _choose(self, seen: Counter[str]) -> list[Instrument]:
         names = ", ".join(path.name for path in self._paths)
         if not seen:
             raise BadInput(
-                f"no linear market data in {names}: of {sum(self.lines)} lines none is a frame of "
+                f"no linear market data in {names}: of {sum(self.found.lines)} lines none is a frame of "
                 "/v5/public/linear with an order book, trades or tickers",
                 reason="empty",
             )
@@ -126,7 +123,7 @@ class Session:
             return [self._instruments[self._wanted]]
         known = [symbol for symbol in seen if symbol in self._instruments]
         if len(known) < len(seen):
-            self.warnings.append(f"not all symbols are in config/symbols.yml, the others are left out: {met}")
+            self.found.warnings.append(f"not all symbols are in config/symbols.yml, the others are left out: {met}")
         return [self._instruments[symbol] for symbol in known or list(seen)]
 
     def _decode_file(self, path: Path, fix: ClockFix, *, last: bool) -> Iterator[None]:

@@ -1,6 +1,5 @@
 """Coinbase level 2 files: a snapshot of each side, and the updates after it."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -10,9 +9,10 @@ import numpy.typing as npt
 
 from app.core.errors import BadInput
 from app.importers.coinbase.levels import LevelFile, Levels, level_file
+from app.importers.findings import Findings
 from app.importers.format import Book, OnShare
 from app.importers.grid import Grid
-from app.importers.report import ClockReport, Tally
+from app.importers.report import ClockReport
 from app.market.instruments import Instrument, Instruments
 from app.market.rows import DEPTH_CLEAR, DEPTH_SET, LAST, REPAIRED, SNAPSHOT, Rows, concat, empty
 
@@ -31,11 +31,7 @@ class Coinbase:
 
     def __init__(self, instruments: Instruments, symbol: str | None) -> None:
         self._instruments, self._symbol = instruments, symbol
-        self.refused, self.repaired = Tally(), Tally()
-        self.read: Counter[str] = Counter()
-        self.warnings: list[str] = []
-        self.lines: list[int] = []
-        self.truncated: list[bool] = []
+        self.found = Findings()
         self._files: list[LevelFile] = []
         self._updates: list[LevelFile] = []
         self._first_ts = self._last_ts = 0
@@ -55,7 +51,7 @@ class Coinbase:
         """
         instrument = self._instruments[self._symbol or _SYMBOL]
         if self._symbol is None:
-            self.warnings.append(
+            self.found.warnings.append(
                 f"the files name no symbol, they are taken for {_SYMBOL}; name another if they are not"
             )
         self._files = [level_file(path) for path in paths]
@@ -84,10 +80,10 @@ class Coinbase:
             yield snapshot
         yield from self._all_updates(instrument, grid, on_share)
         for file in self._files:
-            self.lines.append(file.lines)
-            self.truncated.append(file.truncated)
+            self.found.lines.append(file.lines)
+            self.found.truncated.append(file.truncated)
             for reason, fault in file.refused.items():
-                self.refused.add(reason, fault.first, fault.count)
+                self.found.refused.add(reason, fault.first, fault.count)
 
     def clocks(self) -> list[ClockReport]:
         """See `Format`."""
@@ -104,15 +100,17 @@ class Coinbase:
         for file in self._files:
             if file.snapshot:
                 for levels in file.blocks():
-                    self.read["snapshot_levels"] += len(levels)
+                    self.found.read["snapshot_levels"] += len(levels)
                     self._refuse("no_size", file, levels, levels["qty"] <= 0)
                     parts.append(self._usable(file, levels[levels["qty"] > 0], instrument, grid))
         levels = concat(parts)
         self._sides = set(np.unique(levels["side"]).tolist()) if len(levels) else set()
         if self._sides == {1, -1}:
-            self.warnings.append("the snapshot carries no time: it is given that of the first update")
+            self.found.warnings.append("the snapshot carries no time: it is given that of the first update")
         else:
-            self.warnings.append("there is no snapshot of both sides: the book lacks levels that have not changed yet")
+            self.found.warnings.append(
+                "there is no snapshot of both sides: the book lacks levels that have not changed yet"
+            )
         if not len(levels):
             return levels
         clear = empty(1)
@@ -128,7 +126,7 @@ class Coinbase:
         kept = empty()
         for number, file in enumerate(self._updates):
             for levels in file.blocks():
-                self.read["updates"] += len(levels)
+                self.found.read["updates"] += len(levels)
                 rows = concat((kept, self._in_order(file, levels, instrument, grid)))
                 if len(rows):
                     whole = int(np.searchsorted(rows["ts_recv"], rows["ts_recv"][-1]))
@@ -146,7 +144,7 @@ class Coinbase:
             return rows
         ts = np.maximum(np.maximum.accumulate(rows["ts_event"]), self._last_ts)
         changed = ts != rows["ts_event"]
-        self.repaired.add("time_goes_back", file.path.name, int(changed.sum()))
+        self.found.repaired.add("time_goes_back", file.path.name, int(changed.sum()))
         rows["ts_event"] = rows["ts_recv"] = ts
         rows["flags"][changed] |= REPAIRED
         self._last_ts = int(ts[-1])
@@ -170,7 +168,7 @@ class Coinbase:
         moved = good & (qty != rows["qty"])
         if moved.any():
             where = f"{file.path.name}:{int(levels['line'][np.argmax(moved)])}"
-            self.repaired.add("size_beside_its_lot", where, int(moved.sum()))
+            self.found.repaired.add("size_beside_its_lot", where, int(moved.sum()))
         rows["qty"] = qty
         rows["flags"][moved] |= REPAIRED
         usable: Rows = rows[good]
@@ -178,7 +176,7 @@ class Coinbase:
 
     def _refuse(self, reason: str, file: LevelFile, levels: Levels, bad: npt.NDArray[np.bool_]) -> None:
         if bad.any():
-            self.refused.add(reason, f"{file.path.name}:{int(levels['line'][np.argmax(bad)])}", int(bad.sum()))
+            self.found.refused.add(reason, f"{file.path.name}:{int(levels['line'][np.argmax(bad)])}", int(bad.sum()))
 
 
 def _first_ts(file: LevelFile) -> int | None:

@@ -26,7 +26,7 @@ def event_rows(messages: L3, before: L3, instrument: int, repaired: npt.NDArray[
     """
     book, trades = _book(messages, before), _trades(messages)
     clear = _clear(messages, before)
-    rows = np.concatenate((trades[0], clear[0], book[0]))
+    rows: Rows = np.concatenate((trades[0], clear[0], book[0]))
     message = np.concatenate((trades[1], clear[1], book[1]))
     rank = np.concatenate((np.full(len(trades[0]), _TRADE), np.full(len(clear[0]), _CLEAR), book[2]))
     order = np.lexsort((rank, message))

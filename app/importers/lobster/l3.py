@@ -18,6 +18,7 @@ CANCEL: Final = 2  # part of one was withdrawn
 DELETE: Final = 3  # one was withdrawn
 EXECUTION: Final = 4  # a visible one was filled, wholly or in part
 HIDDEN: Final = 5  # a hidden one was filled; it never was in the book
+CROSS: Final = 6  # an auction's trade; neither side of it was in the book, and nobody took
 HALT: Final = 7  # price_ticks -1 halted, 0 quoting, 1 trading again
 
 #: Prices in the files are in 1/10,000 of a dollar; a tick is a cent.
@@ -62,14 +63,16 @@ def read_l3(path: Path, refused: Tally | None = None) -> L3:
     Messages keep the order of the files. Those that cannot be true are left out and counted in `refused` by reason:
     malformed (a line is cut off or not of numbers), no_counterpart (one file is longer), unknown_type, bad_field (a
     time, size, price or direction that no message can have), off_tick (a book price between two ticks), bad_book
-    (levels out of order, or without a size), crossed_book (bid ≥ ask).
+    (levels out of order, or without a size), crossed_book (bid ≥ ask). So are trades of auctions, as cross_trade:
+    nobody took, and no queue got shorter.
 
     Returns:
         A structured array of `l3_dtype(levels)`; `levels` is in the file name.
 
     Raises:
         Misconfigured: a file is missing or not named as LOBSTER names its files (symbol and date come from there).
-        BadInput: the zip is damaged, or nothing in the files can be used.
+        BadInput: the zip is damaged, the orderbook file has not as many levels as its name says, one file alone has a
+            headline, or nothing in the files can be used.
     """
     day, refused = find_day(path), Tally() if refused is None else refused
     return messages_of(day, Table(day, refused), refused)
@@ -89,9 +92,10 @@ def messages_of(day: LobsterDay, table: Table, refused: Tally) -> L3:
     found["bid_ticks"], found["bid_size"] = _levels(table.book[:, 2::4], table.book[:, 3::4])
     usable = found[_usable(day, table, found, refused)]
     if not len(usable):
+        faults = (f"{reason}: {fault.count}, first {fault.first}" for reason, fault in refused.items())
         raise BadInput(
             f"no market data in {day.message_name}: of {len(table.line)} whole lines none could be used "
-            f"({', '.join(f'{reason}: {fault.count}' for reason, fault in refused.items()) or 'it is empty'})",
+            f"({'; '.join(faults) or 'empty'})",
             reason="empty",
         )
     return usable
@@ -105,6 +109,7 @@ def _levels(prices: Ints, sizes: Ints) -> tuple[Ints, Ints]:
 def _usable(day: LobsterDay, table: Table, found: L3, refused: Tally) -> npt.NDArray[np.bool_]:
     good = np.ones(len(found), np.bool_)
     for reason, name, bad in (
+        ("cross_trade", day.message_name, found["type"] == CROSS),
         ("unknown_type", day.message_name, ~np.isin(found["type"], _TYPES)),
         ("bad_field", day.message_name, _bad_field(table, found)),
         ("off_tick", day.orderbook_name, _off_tick(table.book)),

@@ -1,6 +1,5 @@
 """LOBSTER days as a recording: the order book to the files' depth, and trades."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.errors import BadInput, Misconfigured
+from app.importers.findings import Findings
 from app.importers.format import Book, OnShare
 from app.importers.grid import Grid
 from app.importers.lobster.event_rows import event_rows
 from app.importers.lobster.files import LobsterDay, find_day
 from app.importers.lobster.l3 import CANCEL, DELETE, EXECUTION, HALT, HIDDEN, L3, NEW, PER_TICK, messages_of
 from app.importers.lobster.table import Table
-from app.importers.report import ClockReport, Tally
+from app.importers.report import ClockReport
 from app.market.instruments import Instrument, Instruments
 from app.market.rows import DEPTH_SET, Rows
 
@@ -40,11 +40,7 @@ class Lobster:
 
     def __init__(self, instruments: Instruments, symbol: str | None) -> None:
         self._instruments, self._wanted = instruments, symbol
-        self.refused, self.repaired = Tally(), Tally()
-        self.read: Counter[str] = Counter()
-        self.warnings: list[str] = []
-        self.lines: list[int] = []
-        self.truncated: list[bool] = []
+        self.found = Findings()
         self._days: list[LobsterDay] = []
         self._paths: Sequence[Path] = ()
 
@@ -72,7 +68,7 @@ class Lobster:
         if self._wanted not in (None, symbols[0]):
             raise BadInput(f"no {self._wanted} in {paths[0].name}; it holds {symbols[0]}", reason="no_symbol")
         self._paths = paths
-        self.lines, self.truncated = [0] * len(paths), [False] * len(paths)
+        self.found.lines, self.found.truncated = [0] * len(paths), [False] * len(paths)
         on_share(1.0)
         return [self._instruments[symbols[0]]]
 
@@ -94,23 +90,23 @@ class Lobster:
     def clocks(self) -> list[ClockReport]:
         """See `Format`."""
         method = "none: there is no clock of a recorder, ts_recv is ts_event"
-        return [ClockReport(method=method, offset_ms=0.0, drift_ppm=0.0) for _ in self.lines]
+        return [ClockReport(method=method, offset_ms=0.0, drift_ppm=0.0) for _ in self.found.lines]
 
     def book(self, instrument: Instrument) -> Book:
         """See `Format`."""
         return "snapshot"
 
     def _parse(self, day: LobsterDay) -> L3:
-        table = Table(day, self.refused)
-        messages = messages_of(day, table, self.refused)
+        table = Table(day, self.found.refused)
+        messages = messages_of(day, table, self.found.refused)
         for place, path in enumerate(self._paths):
             if find_day(path) == day:
-                self.lines[place] = table.lines[int(path.name == day.orderbook_name)]
+                self.found.lines[place] = table.lines[int(path.name == day.orderbook_name)]
         counts = np.bincount(messages["type"], minlength=max(_READ) + 1)
-        self.read.update({name: int(counts[kind]) for kind, name in _READ.items() if counts[kind]})
+        self.found.read.update({name: int(counts[kind]) for kind, name in _READ.items() if counts[kind]})
         hidden = messages[messages["type"] == HIDDEN]
-        self.read["trades_between_ticks"] += int((hidden["price"] % PER_TICK != 0).sum())
-        self.read["hidden_bids"] += int((hidden["direction"] > 0).sum())
+        self.found.read["trades_between_ticks"] += int((hidden["price"] % PER_TICK != 0).sum())
+        self.found.read["hidden_bids"] += int((hidden["direction"] > 0).sum())
         return messages
 
     def _in_order(self, messages: L3, day: LobsterDay) -> npt.NDArray[np.bool_]:
@@ -119,19 +115,19 @@ class Lobster:
         changed: npt.NDArray[np.bool_] = ts != messages["ts"]
         if changed.any():
             where = f"{day.message_name}:{int(messages['line'][np.argmax(changed)])}"
-            self.repaired.add("time_goes_back", where, int(changed.sum()))
+            self.found.repaired.add("time_goes_back", where, int(changed.sum()))
         messages["ts"] = ts
         return changed
 
     def _warn(self) -> None:
         levels = min(day.levels for day in self._days)
-        self.warnings.append(
+        self.found.warnings.append(
             f"the book is {levels} {'level' if levels == 1 else 'levels'} deep: one that leaves this depth is deleted, "
             "and set again when it is back"
         )
-        hidden, bids = self.read["hidden_executions"], self.read.pop("hidden_bids")
+        hidden, bids = self.found.read["hidden_executions"], self.found.read.pop("hidden_bids")
         if hidden >= _ENOUGH and bids in (0, hidden):
-            self.warnings.append(
+            self.found.warnings.append(
                 f"all {hidden} hidden executions are of one direction: from July 2014 on NASDAQ does not tell it, so "
                 "the aggressors of these trades are unknown"
             )

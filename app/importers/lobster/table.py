@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
+from app.core.errors import BadInput
 from app.importers.lobster.files import LobsterDay
 from app.importers.report import Tally
 
@@ -16,19 +17,26 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _MESSAGE: Final = ("time", "type", "order_id", "size", "price", "direction")
-_MESSAGE_LINE: Final = re.compile(rb"\d+(\.\d+)?(,-?\d{1,18}){5}")
+_MESSAGE_LINE: Final = rb"\d+(\.\d+)?(,-?\d{1,18}){5}(,[^,]*){%d}"
+_LOOKED_AT: Final = 3  # lines that tell how many columns there are: one of them may be broken
 
 
 class Table:
     """The lines that both files have whole. `line` is the number of each in the files, from 1.
 
     `time` is in seconds after midnight; `message` has the columns type, order id, size, price and direction, `book`
-    ask price, ask size, bid price and bid size a level; prices × 10⁴. `lines` counts those of the message and of the
-    orderbook file, broken ones included.
+    ask price, ask size, bid price and bid size a level; prices × 10⁴. Columns behind these, as younger message files
+    have, are not read. `lines` counts those of the message and of the orderbook file, broken ones included.
+
+    Raises:
+        BadInput: the orderbook file has not as many levels as its name says, or one file alone has a headline.
     """
 
     def __init__(self, day: LobsterDay, refused: Tally) -> None:
         message, orderbook = day.texts()
+        _check_columns(day, message, orderbook)
+        columns = sorted(_columns(message))
+        self._more = max(0, columns[len(columns) // 2] - len(_MESSAGE)) if columns else 0
         try:
             self._read(message, orderbook, day.levels)
             self.lines = len(self.line), len(self.line)
@@ -36,7 +44,8 @@ class Table:
             self._read_whole_lines(day, _lines(message), _lines(orderbook), refused)
 
     def _read(self, message: bytes, orderbook: bytes, levels: int) -> None:
-        table = _parse(message, {name: pa.float64() if name == "time" else pa.int64() for name in _MESSAGE})
+        columns = {name: pa.float64() if name == "time" else pa.int64() for name in _MESSAGE}
+        table = _parse(message, columns | {f"more {number}": pa.string() for number in range(self._more)})
         book = _parse(orderbook, {str(number): pa.int64() for number in range(4 * levels)})
         if table.num_rows != book.num_rows:
             raise _Unequal
@@ -51,10 +60,11 @@ class Table:
         pairs = min(len(messages), len(books))
         longer = day.message_name if len(messages) > pairs else day.orderbook_name
         refused.add("no_counterpart", f"{longer}:{pairs + 1}", max(len(messages), len(books)) - pairs)
+        message_line = re.compile(_MESSAGE_LINE % self._more)
         book_line = re.compile(rb"-?\d{1,18}(,-?\d{1,18}){%d}" % (4 * day.levels - 1))
         kept = []
         for number in range(pairs):
-            if not _MESSAGE_LINE.fullmatch(messages[number]):
+            if not message_line.fullmatch(messages[number]):
                 refused.add("malformed", f"{day.message_name}:{number + 1}")
             elif not book_line.fullmatch(books[number]):
                 refused.add("malformed", f"{day.orderbook_name}:{number + 1}")
@@ -68,6 +78,25 @@ class Table:
 
 class _Unequal(Exception):
     """The files differ in length."""
+
+
+def _check_columns(day: LobsterDay, message: bytes, orderbook: bytes) -> None:
+    """Refuse what would fail line by line, or pair each message with the book of another, without saying why."""
+    for name, text, other in ((day.message_name, message, orderbook), (day.orderbook_name, orderbook, message)):
+        if text[:1].isalpha() and other.strip() and not other[:1].isalpha():
+            raise BadInput(f"{name}:1 is a headline, and the other file has none; remove it", reason="headline")
+    found, wanted = _columns(orderbook), 4 * day.levels
+    if found and wanted not in found:
+        raise BadInput(
+            f"{day.orderbook_name}:1 has {found[0]} columns, and {day.levels} levels, as its name says, make {wanted}; "
+            "give both files the number of levels that is in them",
+            reason="levels",
+        )
+
+
+def _columns(text: bytes) -> list[int]:
+    """How many columns the first lines have; without those that have nothing."""
+    return [line.count(b",") + 1 for line in text.split(b"\n", _LOOKED_AT)[:_LOOKED_AT] if line.strip()]
 
 
 def _parse(text: bytes, types: dict[str, pa.DataType]) -> pa.Table:
