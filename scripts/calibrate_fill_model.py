@@ -4,7 +4,7 @@ The history is either order-level days (--l3: LOBSTER zips or CSVs, where every 
 orders (--fills; columns touch, optimistic, proportional, risk_averse, filled, each 0 or 1). Either may be given several
 times. `python -m benchmarks.fill_model --curve FILE` scores the result on days it was not fitted to.
 
-Exit code 0: fitted; 2: misuse, or nothing to fit.
+Exit code 0: fitted; 2: misuse, nothing to fit, or a file that cannot be written.
 """
 
 import argparse
@@ -55,10 +55,16 @@ def main() -> int:
     except (BadInput, Misconfigured) as error:
         print(error, file=sys.stderr)
         return 2
-    if given.dump is not None:
-        write_history(given.dump, rungs, filled)
-    if given.out is not None:
-        given.out.write_text(curve.to_json() + "\n", encoding="utf-8")
+    try:
+        if given.dump is not None:
+            write_history(given.dump, rungs, filled)
+        if given.out is not None:
+            given.out.write_text(curve.to_json() + "\n", encoding="utf-8")
+    except OSError as error:
+        print(
+            f"{error.filename} cannot be written ({error.strerror}); name another with --out or --dump", file=sys.stderr
+        )
+        return 2
     print(table(curve))
     return 0
 

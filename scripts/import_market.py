@@ -1,4 +1,7 @@
-"""Import market recordings (Binance USDⓈ-M captures, Bybit v5 sessions; plain, .gz or .zst) into an archive."""
+"""Import market recordings (Binance USDⓈ-M captures, Bybit v5 sessions; plain, .gz or .zst) into an archive.
+
+Exit code 0: imported; 1: not imported, or interrupted; 2: misuse.
+"""
 
 import argparse
 import sys
@@ -16,7 +19,7 @@ from app.settings import load_settings, resolve
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", nargs="+", type=Path, help="files of one recording, in order of time")
     parser.add_argument("--root", type=Path, help="the archive (default: archive.root of the configuration)")
     parser.add_argument("--symbol", help="the symbol to import where there are several")
@@ -37,7 +40,7 @@ def main() -> int:
         return 2 if isinstance(error, Misconfigured) else 1
     except KeyboardInterrupt:
         print("interrupted; nothing was imported", file=sys.stderr)
-        return 130
+        return 1
     print(msgspec.json.encode(report).decode() if given.json else summary(report))
     return 0
 

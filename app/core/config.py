@@ -49,19 +49,35 @@ def read_layers(
     return replaced
 
 
-def validate(model: type[S], tree: Tree, *, source: str) -> S:
-    """Build `model` from `tree`.
+def validate(model: type[S], tree: Tree, *, source: str, assignments: Iterable[str] = ()) -> S:
+    """Build `model` from `tree`, which was read from `source` with `assignments` laid over it.
 
     Raises:
-        Misconfigured: every fault at once, each with its key, its value (secrets masked) and, for a key that
-            does not exist, the nearest one that does.
+        Misconfigured: every fault at once, each with its key, its value (secrets masked), for a key that does not
+            exist the nearest one that does, and the assignment it is in, if it is in one.
     """
     try:
         return model.model_validate(tree)
     except ValidationError as error:
         # Values come from pydantic's own report, never from the tree: a secret field reports no input.
-        lines = [_describe(model, dict(fault)) for fault in error.errors(include_url=False)]
-        raise Misconfigured(f"{source}: {len(lines)} fault(s)\n  " + "\n  ".join(lines)) from None
+        found = error.errors(include_url=False)
+    given = list(assignments)
+    faults = [(_describe(model, dict(fault)), _blamed(fault["loc"], given)) for fault in found]
+    lines = [text if key is None else f"{text}; given with --set {key}=… (or AVIARY_SET)" for text, key in faults]
+    where = source if any(key is None for _, key in faults) else f"settings over {source}"
+    raise Misconfigured(f"{where}: {len(lines)} fault(s)\n  " + "\n  ".join(lines))
+
+
+def _blamed(location: Sequence[int | str], assignments: Sequence[str]) -> str | None:
+    """The key of the last assignment above, at or below `location`; None if there is none."""
+    fault = [str(part) for part in location]
+    for assignment in reversed(assignments):
+        key = assignment.partition("=")[0].strip()
+        parts = key.split(".")
+        shared = min(len(parts), len(fault))
+        if fault and parts[:shared] == fault[:shared]:
+            return key
+    return None
 
 
 def _read_file(path: Path) -> Tree:

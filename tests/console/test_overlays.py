@@ -1,3 +1,4 @@
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ def test_every_overlay_gives_a_valid_configuration_that_differs(name: str) -> No
 
 
 def test_a_reproducible_run_needs_nothing_but_its_overlay(tmp_path: Path) -> None:
-    plan = make_plan(UpOptions(overlays=["reproducible"], for_s=60), tmp_path, None)
+    with ExitStack() as held:
+        plan = make_plan(UpOptions(overlays=["reproducible"], for_s=60), tmp_path, None, held)
     assert plan.event_clock
     assert (plan.settings.sandbox.speed, plan.settings.sandbox.time) == (0, "original")
     assert plan.settings.collector.stop_after_s == 60

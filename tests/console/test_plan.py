@@ -1,6 +1,6 @@
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,8 @@ def plan(
     options = UpOptions(
         for_s=for_s, speed=speed, seed=seed, live=live, clock=clock, assignments=sets, tape=tape.root if tape else None
     )
-    return make_plan(options, RUN, tape)
+    with ExitStack() as held:
+        return make_plan(options, RUN, tape, held)
 
 
 def test_without_options_it_is_a_synthetic_market_in_the_present() -> None:

@@ -119,6 +119,24 @@ def test_contradictions_are_refused(assignment: str, fault: str) -> None:
         load_settings(assignments=[assignment])
 
 
+def test_a_fault_in_a_single_setting_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        load_settings(assignments=["risk.max_positions=2", "risk.max_position=2", "sandbx.port=hunter2"])
+    head, *faults = str(caught.value).splitlines()
+    assert head == f"settings over {APP_YML}: 2 fault(s)"
+    assert "risk.max_position: unknown key" in faults[0]
+    assert faults[0].endswith("; given with --set risk.max_position=… (or AVIARY_SET)")
+    assert faults[1].endswith("; given with --set sandbx.port=… (or AVIARY_SET)")
+    assert "hunter2" not in str(caught.value)
+    other = tmp_path / "other.yml"
+    other.write_text(APP_YML.read_text().replace("max_positions: 3", "max_position: 3"))
+    with pytest.raises(Misconfigured) as caught:
+        load_settings(other, assignments=["shard.id='a:b'"])
+    head, *faults = sorted(str(caught.value).splitlines(), key=lambda line: line.startswith(" "))
+    assert head == f"{other}: 2 fault(s)"
+    assert [" given with --set shard.id=…" in fault for fault in sorted(faults)] == [False, True]
+
+
 def test_a_strategy_that_is_switched_off_may_name_any_symbol() -> None:
     settings = load_settings(assignments=["strategies.scalper.symbols=[ETHUSDT]", "strategies.scalper.enabled=false"])
     assert settings.enabled_strategies == {}

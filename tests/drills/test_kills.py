@@ -22,7 +22,6 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="ki
 
 SERVICES = ("signal_engine", "ai_scorer", "risk", "executor")
 STREAMS = ("md", "sig:raw", "sig:scored", "sig:approved", "exec:events")
-PORTS = [part for name in (*SERVICES, "collector", "sandbox") for part in ("--set", f"metrics.{name}=0")]
 END_S = 300.0
 
 GARBAGE: tuple[dict[bytes, bytes], ...] = (
@@ -55,7 +54,7 @@ def start(runs: Path, *, seconds: int, speed: int) -> "subprocess.Popen[bytes]":
     runs.mkdir()
     command = [
         *(sys.executable, "-m", "app", "up", "--runs", str(runs), "--clock", "event", "--for", str(seconds)),
-        *("--speed", str(speed), "--set", "risk.loss_streak_max=1000", "--set", "sandbox.port=0", *PORTS),
+        *("--speed", str(speed), "--set", "risk.loss_streak_max=1000"),
     ]
     with (runs.parent / f"{runs.name}.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.bus.server import RedisServer, free_port
+from app.bus.server import RedisServer
 from tests.house.reading import ROOT, compose
 
 
@@ -28,6 +28,7 @@ def test_the_dashboard_does_not_either() -> None:
 
 
 PASSWORD = "hunter2hunter2"
+NOBODY = 1  # a port that nothing listens on
 
 
 def _environment(port: int) -> dict[str, str]:
@@ -39,7 +40,7 @@ def _environment(port: int) -> dict[str, str]:
 def test_no_command_tells_the_password(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "app", *command.split()],
-        cwd=ROOT, env=_environment(free_port()), capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env=_environment(NOBODY), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout
     assert PASSWORD not in done.stdout + done.stderr
@@ -48,7 +49,7 @@ def test_no_command_tells_the_password(command: str) -> None:
 def test_a_service_that_cannot_reach_redis_does_not_tell_the_password() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "app.risk.main"],
-        cwd=ROOT, env=_environment(free_port()), stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=_environment(NOBODY), stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
     told = process.stderr.readline() + process.stderr.readline()
