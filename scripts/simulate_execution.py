@@ -17,7 +17,6 @@ import msgspec
 
 from app.console.bar import make_bar
 from app.console.board import Unbreakable
-from app.console.digest import config_digest
 from app.console.interrupts import Interrupts
 from app.console.lines import Lines
 from app.console.replay_options import ReplayOptions, parse_time
@@ -31,6 +30,7 @@ from app.replay.scenarios.report import Report, make_report
 from app.replay.scenarios.table import table
 from app.replay.scenarios.work import Market, played
 from app.replay.source import open_source
+from app.settings_digest import config_digest
 from app.store.files import replace_with
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from app.bus.server import RedisServer
 from app.console.board import View
-from app.console.digest import config_digest
 from app.console.models import check_models
 from app.console.options import UpOptions
 from app.console.plan import Plan, Tape, make_plan
@@ -16,6 +15,7 @@ from app.console.tape import open_tape_apart
 from app.core.errors import AviaryError, Misconfigured
 from app.core.logging import mask
 from app.settings import config_paths, resolve
+from app.settings_digest import config_digest
 
 TAPES = Path("data/tapes")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import yaml
 
-from app.console.digest import config_digest
 from app.console.secrets import shown
 from app.core.process import EXIT_OK
 from app.market.instruments import read_instruments
 from app.settings import Settings, config_paths, environment_assignments, load_settings, resolve
+from app.settings_digest import config_digest
 
 
 def config_show(config: Path | None, overlays: Sequence[str] | None, sets: Sequence[str], *, as_json: bool) -> int:

@@ -13,7 +13,6 @@ import msgspec
 from app.console.bar import left_text, make_bar
 from app.console.board import Unbreakable, View
 from app.console.conclude import summarise
-from app.console.digest import config_digest
 from app.console.guard import guarded
 from app.console.interrupts import Interrupts
 from app.console.lines import Lines, signed
@@ -32,6 +31,7 @@ from app.report.compare import Comparison, compare_records
 from app.report.facts import FACTS, PAGE, RECORDS, REPORT, RepairFacts, RunFacts
 from app.report.run_report import RunReport, measure
 from app.report.write import write_data
+from app.settings_digest import config_digest
 from app.store.repairs import KINDS
 
 _LOG = "replay.log"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from app.console.board import View
 from app.console.checklist import open_tape
-from app.console.digest import config_digest
 from app.console.models import check_models
 from app.console.plan import symbol_assignments
 from app.console.replay_options import ReplayOptions
@@ -16,6 +15,7 @@ from app.core.errors import Misconfigured
 from app.market.instruments import read_instruments
 from app.report.facts import RECORDS, RunFacts
 from app.settings import Settings, environment_assignments, load_settings, resolve
+from app.settings_digest import config_digest
 from app.store.archive import Archive
 from app.store.layout import symbols_in
 

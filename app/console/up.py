@@ -14,7 +14,6 @@ from app.bus.server import RedisServer
 from app.console.board import Unbreakable, View
 from app.console.checklist import prepare, start_redis
 from app.console.conclude import conclude
-from app.console.digest import config_digest
 from app.console.lines import Lines
 from app.console.models import check_models
 from app.console.options import UpOptions
@@ -28,6 +27,7 @@ from app.core.logging import configure_logging
 from app.core.process import EXIT_FAILED, EXIT_MISCONFIGURED
 from app.report.facts import REPORT, RunFacts
 from app.settings import resolve
+from app.settings_digest import config_digest
 
 
 def up(options: UpOptions, *, as_json: bool = False) -> int:

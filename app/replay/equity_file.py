@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from app.messages.base import Message
 from app.messages.execution import Equity
-from app.store.files import replace_with
+from app.replay.table_file import write_table
 
 EQUITY: Final = "equity.parquet"
 
@@ -36,6 +35,4 @@ def write_equity(path: Path, messages: Iterable[Message], span: tuple[int, int])
     columns = {name: [getattr(mark, name) for mark in marks] for name in _SAME}
     columns |= {name: [float(getattr(mark, name)) for mark in marks] for name in _MONEY}
     schema = _SCHEMA.with_metadata({"from_ns": str(span[0]), "to_ns": str(span[1])})
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
-    replace_with(path, sink.getvalue().to_pybytes())
+    write_table(path, pa.table(columns, schema=schema))

@@ -1,11 +1,14 @@
 """What a worker does with one item, and what comes back where it does not get through."""
 
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, TypeVar
 
 from app.core.errors import AviaryError
+from app.core.logging import configure_logging
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -46,3 +49,9 @@ def lost(name: str, how: str) -> Failure:
         f"the worker at {name} ended before it was done ({how}), and a second one, too; "
         "out of memory is the usual cause, and fewer workers at a time (--jobs) need less of it",
     )
+
+
+@cache
+def only_errors(name: str) -> None:
+    """Have this worker log errors alone: the cores of a thousand replays have the same few things to say."""
+    configure_logging(name, level="error", file=sys.stderr)

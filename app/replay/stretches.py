@@ -9,9 +9,9 @@ from typing import Final, Literal
 from app.core.clock import NS_PER_S
 from app.core.errors import Misconfigured
 from app.replay.source import open_source
-from app.store.archive import recordings
-from app.store.layout import Sidecar, hour_start, hours_of, read_sidecar, venue_dir
-from app.store.publish import settled
+from app.store.archive import ArchiveReader
+from app.store.inventory import list_parts
+from app.store.layout import hour_start, read_sidecar
 
 By = Literal["day", "recording", "whole"]
 
@@ -80,33 +80,17 @@ def _rows_by_day(
     """The first and last ts_recv (ns) of each day that has rows."""
     found: dict[date, tuple[int, int]] = {}
     for symbol in symbols:
-        for hour in hours_of(archive, venue, symbol):
-            day = datetime.fromtimestamp(hour_start(hour) // NS_PER_S, UTC).date()
-            for about in sidecars_of(archive, venue, hour):
-                if recording in (None, about.recording):
-                    first, last = found.get(day, (about.first_ts, about.last_ts))
-                    found[day] = min(first, about.first_ts), max(last, about.last_ts)
+        for path in list_parts(archive, venue, symbol):
+            day, about = datetime.fromtimestamp(hour_start(path.parent) // NS_PER_S, UTC).date(), read_sidecar(path)
+            if recording in (None, about.recording):
+                first, last = found.get(day, (about.first_ts, about.last_ts))
+                found[day] = min(first, about.first_ts), max(last, about.last_ts)
     return found
-
-
-def sidecars_of(archive: Path, venue: str, hour: Path) -> list[Sidecar]:
-    """What is known of the parts in an hour's directory.
-
-    Raises:
-        BadInput: a sidecar is missing or damaged.
-    """
-    with settled(venue_dir(archive, venue)) as unpublished:
-        return [read_sidecar(path) for path in sorted(hour.glob("*.parquet")) if path not in unpublished]
 
 
 def _recordings(archive: Path, venue: str, symbols: Sequence[str], whole: Stretch) -> Iterator[Stretch]:
     low, high = whole.span
-    spans: dict[str, tuple[int, int]] = {}
-    for symbol in symbols:
-        for name, (first, last) in recordings(archive, venue, symbol).items():
-            known = spans.get(name, (first, last))
-            spans[name] = min(known[0], first), max(known[1], last)
-    for name, (first, last) in sorted(spans.items(), key=lambda item: item[1]):
+    for name, (first, last) in ArchiveReader(archive, venue, symbols).recordings().items():
         if whole.recording in (None, name) and first <= high and last >= low:
             span = max(low, first), min(high, last)
             yield Stretch(name=name, start=whole.start, end=whole.end, recording=name, span=span)

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
+from app.replay.table_file import write_table
 from app.report.sweep_data import TaskResult
 from app.report.sweep_page import render_sweep
-from app.report.sweep_report import PointReport, SweepReport, TaskReport
+from app.report.sweep_report import SweepReport, TaskReport
 from app.store.files import replace_with
 
 PAGE: Final = "sweep.html"
@@ -30,20 +30,20 @@ _TIME: Final = pa.timestamp("ns", "UTC")
 def write_sweep(directory: Path, report: SweepReport, results: Sequence[TaskResult]) -> None:
     """Write sweep.html, sweep.json, points.parquet and tasks.parquet; each replaces the one that was there."""
     replace_with(directory / REPORT, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    replace_with(directory / POINTS, _parquet(_point_rows(report), {}))
-    replace_with(directory / TASKS, _parquet(_task_rows(report), {"first": _TIME, "last": _TIME}))
+    write_table(directory / POINTS, _table(_point_rows(report), {}))
+    write_table(directory / TASKS, _table(_task_rows(report), {"first": _TIME, "last": _TIME}))
     replace_with(directory / PAGE, render_sweep(report, results).encode())
 
 
 def _point_rows(report: SweepReport) -> list[dict[str, Any]]:
     """One a point. What it sets has columns named after the keys; money is float64, for looking at."""
-    ranks = {number: rank for rank, number in enumerate(report.ranking, 1)}
+    ranks, settings = {number: rank for rank, number in enumerate(report.ranking, 1)}, _settings(report)
     return [
         {
             "point": point.number,
             "rank": ranks.get(point.number),
             "stretches_missing": len(point.missing),
-            **_settings(report, point),
+            **settings[point.number],
             **_plain(point.figures),
             **{name: getattr(point, name) for name in _RATIOS},
             "exits": json.dumps(point.exits),
@@ -55,6 +55,7 @@ def _point_rows(report: SweepReport) -> list[dict[str, Any]]:
 
 def _task_rows(report: SweepReport) -> list[dict[str, Any]]:
     """One a replay: the figures of a run's report, or the error in their place."""
+    settings = _settings(report)
     return [
         {
             "point": task.point,
@@ -62,7 +63,7 @@ def _task_rows(report: SweepReport) -> list[dict[str, Any]]:
             "digest": task.digest,
             "error": task.error,
             "text": task.text,
-            **_settings(report, report.point(task.point)),
+            **settings[task.point],
             **_figures(task),
         }
         for task in report.tasks
@@ -84,27 +85,25 @@ def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is None or isinstance(value, (bool, int, float, str))}
 
 
-def _settings(report: SweepReport, point: PointReport) -> dict[str, Any]:
-    return {key: _value(report, key, point.settings.get(key)) for key in report.facts.keys}
+def _settings(report: SweepReport) -> dict[int, dict[str, Any]]:
+    """By the number of each point what it sets, by key."""
+    meant = {key: _meant([point.settings.get(key) for point in report.points]) for key in report.facts.keys}
+    return {point.number: {key: values[at] for key, values in meant.items()} for at, point in enumerate(report.points)}
 
 
-def _value(report: SweepReport, key: str, text: str | None) -> Any:
-    """What `text` means, if all values of that key are numbers or all are true or false; else `text`."""
-    kinds = {type(yaml.safe_load(p.settings[key])) for p in report.points if key in p.settings}
-    if text is None or not (kinds <= {int, float} or kinds == {bool}):
-        return text
-    value = yaml.safe_load(text)
-    return float(value) if kinds == {int, float} else value
+def _meant(texts: Sequence[str | None]) -> Sequence[Any]:
+    """What `texts` mean, if all of them are numbers or all are true or false; else `texts`."""
+    values = [None if text is None else yaml.safe_load(text) for text in texts]
+    kinds = {type(value) for value, text in zip(values, texts, strict=True) if text is not None}
+    if not (kinds <= {int, float} or kinds == {bool}):
+        return texts
+    return [None if value is None else float(value) for value in values] if kinds == {int, float} else values
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]], types: Mapping[str, Any]) -> bytes:
+def _table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, Any]) -> pa.Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: [row.get(name) for row in rows] for name in names}
-    arrays = {name: pa.array(values, types.get(name) or _type(values)) for name, values in columns.items()}
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(arrays), sink, compression="zstd")
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return pa.table({name: pa.array(values, types.get(name) or _type(values)) for name, values in columns.items()})
 
 
 def _type(values: Sequence[Any]) -> Any:

@@ -2,24 +2,24 @@
 
 import hashlib
 import json
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from app.core.errors import Misconfigured
-from app.core.logging import configure_logging
 from app.registry.manifest import read_manifest
 from app.replay.build_facts import code_digest
+from app.replay.fan_call import only_errors
 from app.replay.replay import run, starting_cash
-from app.replay.stretches import Stretch, sidecars_of
+from app.replay.stretches import Stretch
 from app.report.facts import RunFacts
 from app.report.run_report import measure
 from app.report.sweep_data import TaskFigures, task_figures
 from app.settings import ROOT, Settings, resolve
 from app.settings_digest import config_digest
-from app.store.layout import CLOCK_SYMBOL, hours_of, symbols_in
+from app.store.inventory import list_parts
+from app.store.layout import CLOCK_SYMBOL, read_sidecar, symbols_in
 
 #: Of the kept results: another one, and they are all computed anew.
 _LAYOUT: Final = "1"
@@ -51,7 +51,7 @@ def run_task(task: Task) -> TaskFigures:
         Misconfigured: what lies here is not what the sweep was planned with.
         Misconfigured, BadInput: as `app.replay.run`.
     """
-    _be_quiet()
+    only_errors("sweep")
     _refuse_other(task)
     stretch, settings = task.stretch, task.settings
     result = run(
@@ -123,10 +123,10 @@ def _parts(archive: Path, venue: str, symbol: str) -> list[tuple[int, bytes]]:
         there = ", ".join(symbols_in(archive, venue)) or "none"
         raise Misconfigured(f"archive {archive} has no {symbol} of venue {venue} (symbols there: {there})")
     found = []
-    for hour in hours_of(archive, venue, symbol):
-        for about in sidecars_of(archive, venue, hour):
-            line = [about.schema, symbol, about.recording, about.first_seq, about.last_seq, about.content_sha256]
-            found.append((about.first_ts, json.dumps(line).encode() + b"\n"))
+    for path in list_parts(archive, venue, symbol):
+        about = read_sidecar(path)
+        line = [about.schema, symbol, about.recording, about.first_seq, about.last_seq, about.content_sha256]
+        found.append((about.first_ts, json.dumps(line).encode() + b"\n"))
     return found
 
 
@@ -150,8 +150,3 @@ def _refuse_other(task: Task) -> None:
             "the same archive, symbols file and models at the same paths; if something was changed in the meantime, "
             "start the sweep again"
         )
-
-
-@cache
-def _be_quiet() -> None:
-    configure_logging("sweep", level="error", file=sys.stderr)

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from app.executor.venue_side import HORIZONS
 from app.messages.execution import ClosedTrade
-from app.store.files import replace_with
+from app.replay.table_file import write_table
 
 TRADES: Final = "trades.parquet"
 
@@ -38,6 +37,4 @@ def write_trades(path: Path, trades: Sequence[ClosedTrade]) -> None:
     columns |= {name: [float(getattr(trade, name)) for trade in trades] for name in _MONEY}
     columns |= {name: [trade.markouts_bps.get(key) for trade in trades] for key, name in _MARKOUTS.items()}
     columns["exit_ts"] = [trade.ts for trade in trades]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, schema=_SCHEMA), sink, compression="zstd")
-    replace_with(path, sink.getvalue().to_pybytes())
+    write_table(path, pa.table(columns, schema=_SCHEMA))

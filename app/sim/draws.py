@@ -11,17 +11,21 @@ F64 = npt.NDArray[np.float64]
 _U64 = np.uint64
 
 
+def bits(*parts: object) -> int:
+    """64 bits of a hash of `parts`."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
 def uniform(*parts: object) -> float:
     """A number in (0, 1), even over all `parts`: 52 bits of a hash, in the middle of their step."""
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     # With a bit more the last step would be rounded to 1.
-    return ((int.from_bytes(digest, "little") >> 12) + 0.5) / 2**52
+    return ((bits(*parts) >> 12) + 0.5) / 2**52
 
 
 def derived_seed(*parts: object) -> int:
     """A seed in [0, 2⁶²) for what `parts` name."""
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 2
+    return bits(*parts) >> 2
 
 
 def uniforms(seed: int, way: str, keys: I64) -> F64:

@@ -4,7 +4,6 @@ A delay is a function of the message's key and of when it was sent, so a replay 
 order.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
@@ -16,7 +15,7 @@ import msgspec
 
 from app.core.clock import NS_PER_MS
 from app.core.errors import Misconfigured
-from app.sim.draws import uniform
+from app.sim.draws import bits, uniform
 from app.sim.settings import LatencySettings
 
 _NORMAL: Final = NormalDist()
@@ -69,9 +68,8 @@ class MeasuredLatency:
         return self._draw(self._response, "response", key)
 
     def _draw(self, samples: Sequence[int], way: str, key: str) -> int:
-        digest = hashlib.blake2b(f"{self._seed}\x1f{way}\x1f{key}".encode(), digest_size=8).digest()
         # Scaling instead of taking the remainder keeps the draw even for any number of samples.
-        return samples[int.from_bytes(digest, "little") * len(samples) >> 64]
+        return samples[bits(self._seed, way, key) * len(samples) >> 64]
 
 
 class LognormalLatency:

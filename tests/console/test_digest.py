@@ -1,7 +1,7 @@
 import pytest
 
-from app.console.digest import config_digest
 from app.settings import load_settings
+from app.settings_digest import config_digest
 
 BASE = config_digest(load_settings(assignments=[]))
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.console.digest import config_digest
 from app.console.run_config import load_config
 from app.replay import run
 from app.settings import Settings
+from app.settings_digest import config_digest
 from tests.replay.conftest import command
 
 

@@ -1,15 +1,14 @@
 """One run of one scenario: which settings, which rows, and what came of it."""
 
-import sys
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
 from app.core.clock import NS_PER_S
 from app.core.errors import Misconfigured
-from app.core.logging import configure_logging
 from app.market.instruments import Instrument, read_instruments
+from app.replay.fan_call import only_errors
 from app.replay.replay import ReplayResult, Transform
 from app.replay.replay import run as replay
 from app.replay.scenarios.catalogue import ScenarioSettings
@@ -141,7 +140,7 @@ def play(work: Work) -> Figures:
 
 def played(work: Work) -> tuple[Figures, ReplayResult]:
     """The same, with the replay itself."""
-    _be_quiet()
+    only_errors("scenarios")
     market, scenario, seed = work.market, work.scenario, work.run_seed
     part = market.part(seed)
     starts = [] if scenario.shock is None else moments(scenario.shock, part.span, seed=seed)
@@ -181,9 +180,3 @@ def _transform(
     steps.append(mids)
 
     return lambda blocks: reduce(lambda rows, step: step(rows), steps, blocks)
-
-
-@cache
-def _be_quiet() -> None:
-    # The cores of a thousand replays have the same few things to say.
-    configure_logging("scenarios", level="error", file=sys.stderr)
